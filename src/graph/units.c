@@ -49,7 +49,7 @@ static ps_channel_way way_through(const ps_op *op) {
     const ps_channel_way kept = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT}, lost = {PS_CHANNEL_ZERO, PS_CHANNEL_OPEN},
                          moved = {PS_CHANNEL_CONSTANT, PS_CHANNEL_CONSTANT};
     ps_gate gate;
-    if (hands_on(op) && !op->type->shifts) return value_inputs(op) < op->inputs ? lost : kept;
+    if (hands_on(op) && !op->type->shifts) return value_inputs(op) < op->inputs && !op->type->sizes_only ? lost : kept;
     if (hands_on(op) || op->type->role == PS_ROLE_NORM) return moved;
     op->type->gate(op->config, &gate);
     return gate.keeps_zero ? kept : moved;

@@ -1,7 +1,7 @@
 /* Instance normalisation with what graph fusion hangs on it: v = gamma (x - mu) / sqrt(var + eps) + beta (+ input 1),
- * moments of each channel of each sample over its positions, then optionally (leaky) ReLU. The same in every mode: there
- * are no running statistics. Source: Ulyanov, Vedaldi & Lempitsky 2016; as PyTorch's InstanceNorm2d and InstanceNorm3d
- * with `affine`. All arrays [n][d][h][w][c]; parameters [c].
+ * moments of each channel of each sample over its positions, then optionally (leaky) ReLU. The same in every mode:
+ * there are no running statistics. Source: Ulyanov, Vedaldi & Lempitsky 2016; as PyTorch's InstanceNorm2d and
+ * InstanceNorm3d with `affine`. All arrays [n][d][h][w][c]; parameters [c].
  *
  * Every sample has mean 0 and deviation 1 before gain and shift, whatever comes: neither the bias of the layer before
  * nor the size of its weights is seen behind it, and some position of every sample lies above the shift unless the

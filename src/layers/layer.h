@@ -225,6 +225,7 @@ struct ps_layer_type {
     int min_inputs, max_inputs;
     bool shifts;      /* PS_ROLE_HANDS_ON that adds values of its own: a channel that is all zero becomes constant */
     int value_inputs; /* PS_ROLE_HANDS_ON: the first so many are handed on, the rest only say where; 0: all */
+    bool sizes_only;  /* and the rest say only how large the output is: what is constant stays so */
     bool needs_input, needs_output; /* what backward reads of forward's arrays */
     bool in_place;                  /* y may alias x[0] and dx[0] may alias dy */
     bool gradient_in_place;         /* dx[0] may alias dy (and no other dx does) */

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numpy") is None:
     if os.path.realpath(sys.executable) != os.path.realpath("/usr/bin/python3") and os.path.exists("/usr/bin/python3"):
@@ -149,6 +150,47 @@ class DropPath(nn.Module):
         return x * (self.numbers >= np.float32(self.p)).reshape(-1, 1, 1, 1, 1) / (1 - self.p)
 
 
+class ChannelDropout(nn.Module):
+    def __init__(self, p, draws):
+        super().__init__()
+        self.p, self.draws = p, draws
+
+    def forward(self, x):
+        return x * (self.numbers >= np.float32(self.p)).reshape(*x.shape[:2], 1, 1, 1) / (1 - self.p)
+
+
+class Resized(nn.Module):
+    """By a scale, or to the size of a second input, which gets no gradient."""
+
+    def __init__(self, mode, corners, scale):
+        super().__init__()
+        self.mode, self.corners, self.scale = mode, corners, scale
+
+    def forward(self, x, like=None):
+        plane = x.shape[2] == 1 and (like is None or like.shape[2] == 1)
+        first = 3 if plane else 2
+        mode = self.mode if self.mode == "nearest" else "bilinear" if plane else "trilinear"
+        size = [n * s for n, s in zip(x.shape[2:], self.scale)] if like is None else list(like.shape[2:])
+        y = nn.functional.interpolate(x.squeeze(2) if plane else x, size=size[first - 2:], mode=mode, **self.corners)
+        return (y.unsqueeze(2) if plane else y) + (0 if like is None else 0 * like.sum())
+
+
+class PoolSkip3d(nn.Module):
+    """The published module with a 3x3x3 convolution; what no window reaches is 0."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.conv = nn.Conv3d(c, c, 3, padding=1)
+
+    def forward(self, x):
+        pooled, places = nn.functional.max_pool3d(x, 2, return_indices=True)
+        return x + self.conv(nn.functional.max_unpool3d(pooled, places, 2, output_size=x.shape[2:]))
+
+
+def dilated(rate):
+    return flat(nn.Conv2d(20, 24, 3, padding=rate, dilation=rate, bias=False))
+
+
 MAP, TOKENS, VOLUME = (4, 19, 1, 7, 5), (3, 64, 1, 16, 1), (2, 7, 3, 4, 5)
 LAYERS = [
     ("relu", {}, [MAP], lambda: nn.ReLU()),
@@ -180,6 +222,29 @@ LAYERS = [
     ("instance_norm", {"affine": False}, [VOLUME], lambda: nn.InstanceNorm3d(7)),
     ("instance_norm", {"activation": "leaky_relu", "slope": 0.2}, [VOLUME],
      lambda: Around(nn.InstanceNorm3d(7, affine=True), lambda x: x, nn.LeakyReLU(0.2))),
+    *[("resize", {"mode": mode, **corners, **size}, [shape] + ([target] if not size else []), partial(Resized, mode, corners, by))
+      for shape, target, size, by in [(MAP, (4, 2, 1, 14, 10), {"scale": 2}, (1, 2, 2)), (MAP, (4, 2, 1, 4, 13), {}, None),
+                                      (VOLUME, None, {"scale": [2, 1, 3]}, (2, 1, 3)), (VOLUME, (2, 1, 5, 3, 8), {}, None),
+                                      ((2, 19, 1, 1, 1), (2, 1, 1, 3, 5), {}, None)]
+      for mode, corners in [("nearest", {}), ("linear", {}), ("linear", {"align_corners": True})]],
+    ("pad", {"before": 2}, [MAP], lambda: nn.ConstantPad3d((2, 2, 2, 2, 0, 0), 0.0)),
+    ("pad", {"before": [1, 0, 2], "after": [0, -2, 1]}, [VOLUME], lambda: nn.ConstantPad3d((2, 1, 0, -2, 1, 0), 0.0)),
+    ("dropout", {"p": 0.4, "channels": True}, [VOLUME], lambda: ChannelDropout(0.4, 2 * 7)),
+    ("max_pool", {"kernel": [1, 2, 2]}, [VOLUME], lambda: nn.MaxPool3d((1, 2, 2))),
+    ("max_pool", {"kernel": 3, "stride": 2, "padding": 1}, [VOLUME], lambda: nn.MaxPool3d(3, 2, 1)),
+    ("avg_pool", {"kernel": 2}, [VOLUME], lambda: nn.AvgPool3d(2)),
+    ("global_avg_pool", {}, [VOLUME], lambda: nn.AdaptiveAvgPool3d(1)),
+    ("conv", {"channels": 8, "kernel": 3, "padding": 1}, [(2, 16, 6, 9, 7)], lambda: nn.Conv3d(16, 8, 3, padding=1)),
+    ("conv", {"channels": 16, "kernel": 5, "padding": 2, "bias": False}, [(2, 16, 7, 6, 9)],
+     lambda: nn.Conv3d(16, 16, 5, padding=2, bias=False)),
+    ("conv", {"channels": 32, "kernel": 3, "padding": 1, "stride": [1, 2, 2]}, [(2, 16, 5, 9, 8)],
+     lambda: nn.Conv3d(16, 32, 3, padding=1, stride=(1, 2, 2))),
+    ("conv", {"channels": 32, "kernel": [1, 3, 3], "padding": [0, 1, 1]}, [(2, 16, 5, 9, 8)],
+     lambda: nn.Conv3d(16, 32, (1, 3, 3), padding=(0, 1, 1))),
+    ("conv", {"channels": 32, "kernel": 2, "stride": 2}, [(2, 16, 6, 8, 9)], lambda: nn.Conv3d(16, 32, 2, stride=2)),
+    *[("conv", {"channels": 24, "kernel": 3, "padding": rate, "dilation": rate, "bias": False}, [(2, 20, 1, 33, 33)],
+       partial(dilated, rate)) for rate in (6, 12, 18)],
+    ("pool_skip", {}, [(2, 8, 5, 6, 7)], lambda: PoolSkip3d(8)),
     ("conv", {"channels": 6, "kernel": 3, "padding": 1}, [MAP], lambda: flat(nn.Conv2d(19, 6, 3, padding=1))),
     ("conv", {"channels": 19, "kernel": 3, "stride": 2, "groups": 19}, [MAP], lambda: flat(nn.Conv2d(19, 19, 3, stride=2, groups=19))),
     ("conv_transpose", {"channels": 6}, [MAP], lambda: flat(nn.ConvTranspose2d(19, 6, 2, stride=2))),

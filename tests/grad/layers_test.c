@@ -163,6 +163,21 @@ static void instance_norm_of_one_sample(const ps_layer_call *call) {
     ps_layer_instance_norm.backward(call);
 }
 
+/* The last input line's part in the outputs forgotten. */
+static void resize_without_its_end(const ps_layer_call *call) {
+    ps_layer_resize.backward(call);
+    if (call->dx[0] != NULL) call->dx[0][ps_shape_elements(call->in_shape[0]) - 1] *= 0.75f;
+}
+
+/* Everything a position too far. */
+static void pad_shifted(const ps_layer_call *call) {
+    ps_layer_call moved = *call;
+    size_t c = (size_t)call->out_shape.c;
+    moved.dy = call->dy + c;
+    if (call->dx[0] == NULL) return;
+    ps_layer_pad.backward(&moved);
+}
+
 /* What a sum kept per thread would do: the result depends on who ran the chunks. */
 static void relu_thread_dependent(const ps_layer_call *call) {
     ps_layer_relu.forward(call);
@@ -280,6 +295,10 @@ static void test_planted_faults_in_activations_and_layer_norm(void **state) {
     expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "dx0");
     wrong = ps_layer_instance_norm, wrong.backward = instance_norm_of_one_sample;
     expect_caught(&wrong, &ps_layer_instance_norm, ps_layer_instance_norm.samples[0], "dx0");
+    wrong = ps_layer_resize, wrong.backward = resize_without_its_end;
+    expect_caught(&wrong, &ps_layer_resize, ps_layer_resize.samples[0], "dx0");
+    wrong = ps_layer_pad, wrong.backward = pad_shifted;
+    expect_caught(&wrong, &ps_layer_pad, ps_layer_pad.samples[0], "dx0");
     wrong = ps_layer_layer_norm, wrong.backward = layer_norm_swapped_gradients;
     expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "weight");
 }

@@ -94,12 +94,41 @@ static ps_shape transposed_out(const cJSON *a, ps_shape in, int channels) {
     return (ps_shape){in.n, channels, size[0], size[1], size[2]};
 }
 
+static ps_shape resized(const ref_call *call) {
+    ps_shape in = call->in_shape[0], out = in;
+    if (call->inputs > 1) in = call->in_shape[1];
+    int dims = list_length(call->attributes, "scale") > 0 ? list_length(call->attributes, "scale") : in.d > 1 ? 3 : 2;
+    out.d = in.d * along(call->attributes, "scale", 0, dims, 1, 1);
+    out.h = in.h * along(call->attributes, "scale", 1, dims, 1, 1);
+    out.w = in.w * along(call->attributes, "scale", 2, dims, 1, 1);
+    return out;
+}
+
+/* before: how many positions the first of the input is moved by. */
+static ps_shape padded(const ref_call *call, int before[3]) {
+    ps_shape in = call->in_shape[0], out = in;
+    int size[3] = {in.d, in.h, in.w}, dims = list_length(call->attributes, "before");
+    if (list_length(call->attributes, "after") > dims) dims = list_length(call->attributes, "after");
+    if (dims == 0) dims = in.d > 1 ? 3 : 2;
+    for (int i = 0; i < 3; i++) {
+        before[i] = along(call->attributes, "before", i, dims, 0, 0);
+        size[i] += before[i] + along(call->attributes, "after", i, dims, 0, before[i]);
+    }
+    out.d = size[0], out.h = size[1], out.w = size[2];
+    if (call->inputs < 2) return out;
+    ps_shape as = call->in_shape[1];
+    before[0] = (as.d - in.d) / 2, before[1] = (as.h - in.h) / 2, before[2] = (as.w - in.w) / 2;
+    return (ps_shape){in.n, in.c, as.d, as.h, as.w};
+}
+
 ps_shape ref_out_shape(const ref_call *call) {
     ps_shape in = call->in_shape[0];
     if (strcmp(call->type, "conv") == 0)
         return window_out(window_of(call->attributes, in, true), in, (int)number(call->attributes, "channels", 0));
     if (strcmp(call->type, "conv_transpose") == 0)
         return transposed_out(call->attributes, in, (int)number(call->attributes, "channels", 0));
+    if (strcmp(call->type, "resize") == 0) return resized(call);
+    if (strcmp(call->type, "pad") == 0) return padded(call, (int[3]){0, 0, 0});
     if (strcmp(call->type, "max_pool") == 0 || strcmp(call->type, "avg_pool") == 0)
         return window_out(window_of(call->attributes, in, false), in, in.c);
     if (strcmp(call->type, "max_unpool") == 0) return call->pool_shape;
@@ -314,6 +343,43 @@ static void ref_max_unpool(const ref_call *call, double *y) {
     free(winner);
 }
 
+static void ref_pad(const ref_call *call, double *y) {
+    int before[3];
+    ps_shape in = call->in_shape[0], out = padded(call, before);
+    for (int n = 0; n < out.n; n++)
+        for (int z = 0; z < out.d; z++)
+            for (int r = 0; r < out.h; r++)
+                for (int q = 0; q < out.w; q++)
+                    for (int c = 0; c < out.c; c++) {
+                        int iz = z - before[0], iy = r - before[1], ix = q - before[2];
+                        *y++ = inside(in, iz, iy, ix) ? call->x[0][at(in, n, iz, iy, ix, c)] : 0;
+                    }
+}
+
+/* How much input i has of output o along an axis: a hat around where the output lies. */
+static double hat(const ref_call *call, int i, int o, int in, int out) {
+    bool corners = truth(call->attributes, "align_corners", false);
+    if (strcmp(text(call->attributes, "mode", "linear"), "nearest") == 0) return i == o * in / out;
+    double place = corners ? out > 1 ? (double)o * (in - 1) / (out - 1) : 0 : (o + 0.5) / out * in - 0.5;
+    return fmax(0, 1 - fabs(fmin(fmax(place, 0), in - 1) - i));
+}
+
+static void ref_resize(const ref_call *call, double *y) {
+    ps_shape in = call->in_shape[0], out = call->out_shape;
+    for (size_t e = 0; e < ps_shape_elements(out); e++) {
+        size_t p = e / (size_t)out.c;
+        int c = (int)(e % (size_t)out.c), q = (int)(p % (size_t)out.w), r = (int)(p / (size_t)out.w % (size_t)out.h);
+        int z = (int)(p / (size_t)out.w / (size_t)out.h % (size_t)out.d);
+        int n = (int)(p / (size_t)out.w / (size_t)out.h / (size_t)out.d);
+        y[e] = 0;
+        for (int iz = 0; iz < in.d; iz++)
+            for (int iy = 0; iy < in.h; iy++)
+                for (int ix = 0; ix < in.w; ix++)
+                    y[e] += hat(call, iz, z, in.d, out.d) * hat(call, iy, r, in.h, out.h) *
+                            hat(call, ix, q, in.w, out.w) * call->x[0][at(in, n, iz, iy, ix, c)];
+    }
+}
+
 static void ref_linear(const ref_call *call, double *y) {
     size_t c = (size_t)call->in_shape[0].c, k = (size_t)call->out_shape.c;
     for (size_t n = 0; n < ps_shape_positions(call->out_shape); n++)
@@ -345,7 +411,9 @@ static void ref_flatten(const ref_call *call, double *y) {
 static void ref_dropout(const ref_call *call, double *y) {
     float p = (float)number(call->attributes, "p", 0.5);
     for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) {
-        bool dropped = call->train && ps_rng_uniform(call->key, i) < p;
+        size_t image = ps_shape_elements(call->out_shape) / (size_t)call->out_shape.n, c = (size_t)call->out_shape.c;
+        bool whole = truth(call->attributes, "channels", false);
+        bool dropped = call->train && ps_rng_uniform(call->key, whole ? i / image * c + i % c : i) < p;
         y[i] = dropped ? 0.0 : call->train ? call->x[0][i] / (1.0 - (double)p) : call->x[0][i];
     }
 }
@@ -530,6 +598,8 @@ bool ref_forward(const ref_call *call, double *y) {
     else if (strcmp(type, "conv_transpose") == 0) ref_conv_transpose(call, y);
     else if (strcmp(type, "batch_norm") == 0) ref_batch_norm(call, y);
     else if (strcmp(type, "instance_norm") == 0) ref_instance_norm(call, y);
+    else if (strcmp(type, "resize") == 0) ref_resize(call, y);
+    else if (strcmp(type, "pad") == 0) ref_pad(call, y);
     else if (strcmp(type, "relu") == 0) ref_slope(call, 0.0, y);
     else if (strcmp(type, "leaky_relu") == 0)
         ref_slope(call, (double)(float)number(call->attributes, "slope", 0.01), y);

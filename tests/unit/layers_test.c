@@ -108,6 +108,17 @@ static void test_refusals(void **state) {
          "\"output_padding\" 2 must be smaller than the stride 2"},
         {"conv_transpose", "{\"channels\": 4, \"padding\": 9}", 1, {{1, 3, 1, 8, 8}}, "makes -2 positions"},
         {"conv_transpose", "{\"channels\": 4, \"stride\": 1024}", 1, {{1, 3, 1, 1, 1200}}, "positions along an axis"},
+        {"resize", "{}", 1, {{1, 3, 1, 8, 8}}, "either \"scale\" or a second input"},
+        {"resize", "{\"scale\": 2}", 2, {{1, 3, 1, 8, 8}, {1, 3, 1, 8, 8}}, "either \"scale\" or a second input"},
+        {"resize",
+         "{\"scale\": 2, \"mode\": \"nearest\", \"align_corners\": true}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "leave it out"},
+        {"pad", "{\"after\": 2}", 1, {{1, 3, 1, 8, 8}}, "\"after\" needs \"before\""},
+        {"pad", "{\"before\": -4}", 1, {{1, 3, 1, 8, 9}}, "leave 0"},
+        {"pad", "{\"before\": -8, \"after\": 3}", 1, {{1, 3, 1, 8, 8}}, "at least one position"},
+        {"instance_norm", "{}", 1, {{4, 3, 1, 1, 1}}, "needs two"},
         {"token", "{\"index\": 9}", 1, {{1, 6, 1, 3, 3}}, "\"index\" is 9, but the input has 9 positions"},
         {"conv", "[]", 1, {{1, 3, 1, 8, 8}}, "must be a JSON object"},
         {"conv", "{\"channels\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"channels\" must be a number from 1"},
@@ -713,6 +724,8 @@ static const char *large_sample(const char *type) {
     if (strcmp(type, "add") == 0 || strcmp(type, "concat") == 0 || strcmp(type, "batch_norm") == 0 ||
         strcmp(type, "instance_norm") == 0)
         return "{\"inputs\": [[6, 32, 1, 23, 37], [6, 32, 1, 23, 37]], \"attributes\": {}}";
+    if (strcmp(type, "resize") == 0 || strcmp(type, "pad") == 0)
+        return "{\"inputs\": [[6, 32, 3, 13, 17], [6, 2, 5, 23, 15]], \"attributes\": {}}";
     if (strcmp(type, "max_unpool") == 0) return "{\"pool\": {}, \"inputs\": [[6, 32, 1, 23, 37]], \"attributes\": {}}";
     return "{\"inputs\": [[6, 32, 1, 23, 37]], \"attributes\": {}}";
 }

@@ -319,6 +319,23 @@ static void a_gate_behind_a_gate_hands_its_channels_on(void **state) {
     assert_int_equal(b->reader[0].way.of_zero, PS_CHANNEL_ZERO);
 }
 
+/* Another input that says only how large the output is moves nothing: a constant stays one. Instance norm makes a
+ * constant of a dead node as batch norm does; a transposed convolution reads it like any convolution. */
+static void resizing_keeps_constants(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "instance_norm") "," NODE("m", "max_pool") ","
+               FROM("z", "resize", "\"m\", \"r\"") ","
+               FROM("q", "pad", "\"z\", \"m\"") ","
+               "{\"name\": \"c\", \"type\": \"conv_transpose\", "
+               "\"channels\": 6, \"groups\": 2}," NODE("t", "relu") "," HEAD);
+    assert_int_equal(unit("c")->feed[0].unit, ps_units_find(&units, "a"));
+    assert_int_equal(unit("c")->feed[0].dead, PS_CHANNEL_CONSTANT);
+    assert_int_equal(unit("a")->readers, 1);
+    assert_int_equal(unit("a")->reader[0].op, node("c"));
+    assert_int_equal(unit("c")->fan_in, 2 * 4);
+    assert_int_equal(unit("c")->groups, 2);
+}
+
 /* Where a constant stands, another input decides; a 0 is one everywhere. */
 static void unpooling_tells_a_constant_from_a_zero(void **state) {
     (void)state;
@@ -476,6 +493,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_way_past_the_norm_stays_one, close_units),
         cmocka_unit_test_teardown(a_graph_without_gates_has_no_units, close_units),
         cmocka_unit_test(fused_and_unfused_agree),
+        cmocka_unit_test(resizing_keeps_constants),
         cmocka_unit_test_teardown(fused_and_unfused_agree_on_gates_behind_gates, close_units),
         cmocka_unit_test_teardown(residual_networks_have_private_and_shared_gates, close_units)};
     return cmocka_run_group_tests_name("units", tests, NULL, NULL);
