@@ -86,7 +86,8 @@ static void fill_header(jpeg_file *file) {
                                        .w = turned ? h : w,
                                        .channels = file->jpeg.num_components,
                                        .bits = file->jpeg.data_precision,
-                                       .orientation = orientation};
+                                       .orientation = orientation,
+                                       .lossy = true};
 }
 
 static ps_status read_header(jpeg_file *file) {

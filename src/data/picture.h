@@ -24,6 +24,7 @@ typedef struct {
     int channels;    /* as stored: 1 grey or palette, 2 grey with alpha, 3 colour, 4 colour with alpha, or CMYK */
     int bits;        /* of a channel, as stored */
     int orientation; /* 1 to 8, as Exif counts; 1: as stored */
+    bool lossy;      /* a JPEG file, whose pixels are about what they were */
 } ps_picture_header;
 
 /* Reads the header alone. */

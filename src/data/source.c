@@ -33,7 +33,7 @@ static void list_formats(char *text, size_t size) {
 
 static ps_status find_format(const char *source, const format **out) {
     size_t length = strcspn(source, ":");
-    char known[256], word[64];
+    char known[512], word[64];
     const format *nearest = &formats[0];
     snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), source);
     for (int i = 0; i < FORMATS; i++) {

@@ -120,6 +120,29 @@ def damage():
     report(not bad, "a JPEG file that is cut short anywhere is refused in one sentence, and not shown in grey", bad[:1])
 
 
+def training():
+    """A user's own pictures: two classes of unlike sizes, JPEG and PNG."""
+    for part, count in (("train", 30), ("test", 6)):
+        for label in ("dark", "light"):
+            os.makedirs(path("own", part, label))
+            for i in range(count):
+                shade = 40 + i if label == "dark" else 215 - i
+                Image.new("RGB", (20 + i % 3, 16 + i % 2), (shade, 90, shade)).save(path("own", part, label, f"{i}.{'png' if i % 2 else 'jpg'}"))
+    start = ["train", "--model", "plain9", "--width", "0.5", "--data", "images:own", "--batch", "8", "--probe", "8", "--steps", "4", "--window", "2", "--quiet"]
+    result = run(*start, "--out", "a")
+    report(result.returncode == 2 and "--size" in result.stderr, "pictures of unlike sizes want a size", result.stderr)
+    result = run(*start, "--size", "16", "--out", "a")
+    header = tap.records("a")[0]["data"] if result.returncode == 0 else {}
+    report(header.get("sample") == [3, 1, 16, 16] and header.get("classes") == 2, "a user's own pictures are trained on", result.stderr)
+    with open(path("own", "train", "dark", "torn.png"), "wb") as stream:
+        stream.write(b"torn")
+    result = run(*start, "--size", "16", "--out", "b")
+    report(result.returncode == 2 and "own/train/dark/torn.png" in result.stderr and "--skip-bad" in result.stderr, "a file that is no picture is named", result.stderr)
+    result = run(*start, "--size", "16", "--skip-bad", "--out", "b")
+    report(result.returncode == 0 and "left out: own/train/dark/torn.png" in result.stderr, "and left out where that is asked for", result.stderr)
+    report(tap.records("a")[0]["data"]["digest"] == tap.records("b")[0]["data"]["digest"], "which leaves the same data")
+
+
 if Image is None:
     skip("pictures as Pillow reads them", "no Pillow here")
 else:
@@ -129,4 +152,5 @@ else:
     jpeg_kinds()
     orientations()
     damage()
+    training()
 done()
