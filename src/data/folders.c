@@ -1,9 +1,9 @@
-/* A user's own pictures: one folder a class, JPEG and PNG in any mixture, also in folders within those:
- * DIR/CLASS/..., or DIR/train/CLASS/... with DIR/test/CLASS/... or, where there is no such, DIR/val/CLASS/... Classes are
- * numbered in the order of their names' bytes.
+/* A user's own pictures: one folder a class, JPEG and PNG in any mixture, also in folders within those: DIR/CLASS/...,
+ * or DIR/train/CLASS/... with DIR/test/CLASS/... or, where there is no such, DIR/val/CLASS/... Classes are numbered in
+ * the order of their names' bytes.
  *
- * Pictures of all classes are spread evenly over the order of the samples, so that a limit, or the probe set at the end,
- * has each class in its share. */
+ * Pictures of all classes are spread evenly over the order of the samples, so that a limit, or the probe set at the
+ * end, has each class in its share. */
 #include <stdlib.h>
 #include <string.h>
 

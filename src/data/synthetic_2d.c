@@ -1,6 +1,6 @@
-/* Synthetic pictures with label maps: no files, and no real data - discs, squares, rings and stripes, turned and of many
- * sizes, on a texture. What a pixel is, is told by the shape around it: texture and colour of shapes and ground are
- * random, but for a tint of each class that is weaker than they are.
+/* Synthetic pictures with label maps: no files, and no real data - discs, squares, rings and stripes, turned and of
+ * many sizes, on a texture. What a pixel is, is told by the shape around it: texture and colour of shapes and ground
+ * are random, but for a tint of each class that is weaker than they are.
  *
  * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same bytes.
  * A sample is a function of seed, part and number: it is drawn when it is asked for. */
