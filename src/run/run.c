@@ -77,6 +77,7 @@ static ps_status find_data(const ps_session *session, found *f) {
     f->data = (ps_probe_data){.channels = channels,
                               .input_mean = f->input_mean,
                               .input_sd = f->input_sd,
+                              .looked_at = ps_dataset_looked_at(set),
                               .class_count = f->class_count,
                               .no_class = (double)census->no_class,
                               .constant = census->constant,
