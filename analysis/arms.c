@@ -94,7 +94,8 @@ bool ps_arm_never_dies(const ps_arm *arm) {
 }
 
 static bool same_measure(const ps_trace_measure *a, const ps_trace_measure *b) {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->unit, b->unit) == 0 && a->higher_is_better == b->higher_is_better;
+    return strcmp(a->name, b->name) == 0 && strcmp(a->unit, b->unit) == 0 &&
+           a->higher_is_better == b->higher_is_better && strcmp(a->rule, b->rule) == 0;
 }
 
 /* Chance levels may differ with the data, which pairing looks at. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "analysis/metric.h"
 #include "analysis/relation.h"
@@ -15,9 +16,20 @@ static int correct_images(const ps_arms *arms, const ps_arm_run *run, int *image
     const ps_trace_measure *measure = &arms->task.measure[0];
     double value = ps_summary_get(&run->summary, arms->measure[0].name);
     double count = ps_summary_get(&run->summary, "test_images");
-    bool told = ps_trace_measure_is_share(measure) && !isnan(measure->chance) && isfinite(value) && count >= 1;
+    bool told = strcmp(arms->task.name, "classification") == 0 && ps_trace_measure_is_share(measure) &&
+                !isnan(measure->chance) && isfinite(value) && count >= 1;
     *images = told ? (int)count : 0;
     return told ? (int)lround(value * count) : WITHOUT_COUNT;
+}
+
+/* Where the measure is no share of images that are right, there is no count to test: it is better than guessing, or it
+ * is not. UNKNOWN where one of the two is not known. */
+static ps_learned beyond_guessing(const ps_arms *arms, const ps_arm_run *run) {
+    const ps_trace_measure *measure = &arms->task.measure[0];
+    double value = ps_summary_get(&run->summary, arms->measure[0].name);
+    if (isnan(measure->chance) || ps_is_absent(value) || !isfinite(value)) return PS_LEARNED_UNKNOWN;
+    bool better = measure->higher_is_better ? value > measure->chance : value < measure->chance;
+    return better ? PS_LEARNED : PS_LEARNED_NOTHING;
 }
 
 static void judge_learned(const ps_arms *arms, ps_arm_run *run, int runs) {
@@ -28,7 +40,9 @@ static void judge_learned(const ps_arms *arms, ps_arm_run *run, int runs) {
         double share = arms->task.measure[0].chance;
         run->outcome.learned_p = ps_stats_learned_p(correct, images, share);
         run->outcome.learned = ps_stats_has_learned(correct, images, share, runs) ? PS_LEARNED : PS_LEARNED_NOTHING;
-    } else if (!ps_is_absent(first) && !ps_is_absent(last))
+    } else if (strcmp(arms->task.name, "classification") != 0 && beyond_guessing(arms, run) != PS_LEARNED_UNKNOWN)
+        run->outcome.learned = beyond_guessing(arms, run);
+    else if (!ps_is_absent(first) && !ps_is_absent(last))
         run->outcome.learned = last < first ? PS_LEARNED : PS_LEARNED_NOTHING;
     else run->outcome.learned = PS_LEARNED_UNKNOWN;
 }

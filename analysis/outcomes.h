@@ -9,7 +9,8 @@
 
 /* Sets outcome of every run, once the summaries are filled. A run has learned where its correct test images are more
  * than always answering the largest class explains (exact binomial, 5 % over all runs; analysis/stats/learned.h);
- * without a count of images, where its training loss fell from its first window to its last. It collapsed where it
+ * of another task than classification, where its first measure is better than guessing. Without a count of images or
+ * a chance level, where its training loss fell from its first window to its last. It collapsed where it
  * diverged, did not learn, or ended worse than the level that was registered (registration NULL: none). */
 void ps_outcomes_judge(ps_arms *arms, const ps_registration *registration);
 

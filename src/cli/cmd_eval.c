@@ -29,7 +29,7 @@ const ps_command ps_command_eval = {
         "  poolscope eval runs/a/checkpoint.safetensors --data cifar10:DIR\n"
         "  poolscope eval weights.safetensors --model resnet18 --data cifar10:DIR\n",
     .options = options,
-    .run_options = PS_SUBJECT_OPTIONS,
+    .run_options = PS_SUBJECT_OPTIONS ",tolerance_mm,mirror_eval",
     .min_positional = 1,
     .max_positional = 1,
 };
@@ -62,6 +62,23 @@ static void print_measures(const ps_trace_task *task, ps_evaluation e) {
         bool measured = e.count > 0 && isfinite(e.loss);
         if (measured) ps_trace_measure_show(measure, e.value[m], 2, value, sizeof value);
         printf("%-9s %s\n", ps_trace_measure_title(measure, title), measured ? value : "not measured");
+        if (measured && measure->rule[0] != '\0') printf("          (%s)\n", measure->rule);
+    }
+}
+
+/* One line a class, with the measures that are known of any. */
+static void print_classes(const ps_session *s, ps_evaluation e) {
+    char title[PS_TRACE_TASK_TEXT], value[64];
+    if (e.per_class == NULL || e.count == 0) return;
+    for (int k = 0; k < e.classes; k++) {
+        printf("class     %d %s:", k, ps_dataset_class_name(s->dataset, k));
+        for (int m = 0; m < s->described.measures; m++) {
+            double of_class = e.per_class[m * e.classes + k];
+            if (isnan(of_class)) continue;
+            printf("  %s %s", ps_trace_measure_title(&s->described.measure[m], title),
+                   ps_trace_measure_show(&s->described.measure[m], of_class, 2, value, sizeof value));
+        }
+        printf("\n");
     }
 }
 
@@ -79,6 +96,7 @@ static void print_text(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_
     else if (!isfinite(e.loss)) printf("loss      %s\n", isnan(e.loss) ? "NaN" : "Infinity");
     else printf("loss      %.6f\n", e.loss);
     print_measures(&s->session.described, e);
+    print_classes(&s->session, e);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
     else print_dead(share, s->session.probe_batches * s->config.batch);
     if (!isnan(share.edge)) printf("on edge   %.2f %%: rounding decides whether they are dead\n", 100 * share.edge);

@@ -58,7 +58,9 @@ ps_status ps_nifti_find_labels(const char *path, const ps_nifti *header, bool se
 
 /* Writes label [d][h][w], in the canonical order, as a file of the same geometry as `input`: its axes, spacing, forms
  * and version, one volume of bytes (of 16-bit numbers where labels do not fit). Compressed where `path` ends in ".gz".
- * Extensions of the input's header are left out. (For tests so far.) */
+ * Extensions of the input's header are left out. */
 ps_status ps_nifti_write_like(const char *input, const int16_t *label, const char *path);
+/* The same of no file's geometry: axes x to the right, y to the front and z up, cells of mm along d, h, w. */
+ps_status ps_nifti_write_plain(ps_shape shape, const double mm[3], const int16_t *label, const char *path);
 
 #endif

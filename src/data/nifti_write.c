@@ -108,3 +108,21 @@ ps_status ps_nifti_write_like(const char *input, const int16_t *label, const cha
     ps_nifti_file_close(&like);
     return status;
 }
+
+ps_status ps_nifti_write_plain(ps_shape shape, const double mm[3], const int16_t *label, const char *path) {
+    const int side[3] = {shape.w, shape.h, shape.d};
+    ps_nifti_file plain = {.header = {.version = 1, .shape = shape, .axis = {0, 1, 2}}};
+    nifti_1_header *h = &plain.one;
+    plain.header.shape.n = plain.header.shape.c = 1;
+    h->dim[0] = 3;
+    h->pixdim[0] = 1;
+    float *rows[3] = {h->srow_x, h->srow_y, h->srow_z};
+    for (int k = 0; k < 3; k++) {
+        h->dim[k + 1] = (short)side[k];
+        h->pixdim[k + 1] = rows[k][k] = (float)mm[2 - k];
+    }
+    h->sform_code = NIFTI_XFORM_SCANNER_ANAT;
+    h->xyzt_units = NIFTI_UNITS_MM;
+    memcpy(h->magic, "n+1", 4);
+    return write_file(&plain, label, path);
+}

@@ -54,7 +54,7 @@ typedef struct {
     int channels;
     const double *input_mean, *input_sd; /* [channels] */
     const double *class_count;           /* [classes of the run]; whole numbers */
-    int looked_at;                       /* training images that moments and counts were taken from; 0: all of them */
+    const char *const *class_name;       /* [classes of the run]; NULL: nothing is measured of each class */
     double no_class, constant, identical, probe_distance, file_order;
     double loss_floor; /* NaN: labels are not softened */
 } ps_probe_data;

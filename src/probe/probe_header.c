@@ -52,15 +52,17 @@ static void add_known(ps_trace_writer *trace, const char *key, double value) {
 static void add_found(ps_trace_writer *trace, const ps_probe_data *data, int classes) {
     ps_trace_add_values(trace, PS_KEY(DATA, input_mean), data->input_mean, (size_t)data->channels);
     ps_trace_add_values(trace, PS_KEY(DATA, input_sd), data->input_sd, (size_t)data->channels);
-    if (data->looked_at > 0) ps_trace_add_whole(trace, PS_KEY(DATA, looked_at), data->looked_at);
     ps_trace_begin_array(trace, PS_KEY(DATA, class_counts));
     for (int i = 0; i < classes; i++) ps_trace_add_whole(trace, NULL, (int64_t)data->class_count[i]);
     ps_trace_close_scope(trace);
-    ps_trace_add_whole(trace, PS_KEY(DATA, no_class), (int64_t)data->no_class);
-    if (data->looked_at == 0) {
-        ps_trace_add_whole(trace, PS_KEY(DATA, constant), (int64_t)data->constant);
-        ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
+    if (data->class_name != NULL) {
+        ps_trace_begin_array(trace, PS_KEY(DATA, class_names));
+        for (int i = 0; i < classes; i++) ps_trace_add_text(trace, NULL, data->class_name[i]);
+        ps_trace_close_scope(trace);
     }
+    ps_trace_add_whole(trace, PS_KEY(DATA, no_class), (int64_t)data->no_class);
+    ps_trace_add_whole(trace, PS_KEY(DATA, constant), (int64_t)data->constant);
+    ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
     add_known(trace, PS_KEY(DATA, probe_distance), data->probe_distance);
     add_known(trace, PS_KEY(DATA, file_order), data->file_order);
     if (!isnan(data->loss_floor)) ps_trace_add_double(trace, PS_KEY(DATA, loss_floor), data->loss_floor);
@@ -93,6 +95,7 @@ static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
                           measure->higher_is_better ? PS_WORD(BETTER, HIGHER) : PS_WORD(BETTER, LOWER));
         if (isnan(measure->chance)) ps_trace_add_null(trace, PS_KEY(MEASURE, chance));
         else ps_trace_add_double(trace, PS_KEY(MEASURE, chance), measure->chance);
+        if (measure->rule[0] != '\0') ps_trace_add_text(trace, PS_KEY(MEASURE, rule), measure->rule);
         ps_trace_close_scope(trace);
     }
     ps_trace_close_scope(trace);

@@ -62,6 +62,7 @@ static ps_status make_paths(run *r) {
 /* What was found of the data, with the room for it. */
 typedef struct {
     double *input_mean, *input_sd, *class_count;
+    const char **class_name;
     ps_probe_data data;
 } found;
 
@@ -72,13 +73,15 @@ static ps_status find_data(const ps_session *session, found *f) {
     PS_TRY(PS_ALLOC((size_t)channels, &f->input_mean, "header"));
     PS_TRY(PS_ALLOC((size_t)channels, &f->input_sd, "header"));
     PS_TRY(PS_ALLOC((size_t)classes + 1, &f->class_count, "header"));
+    PS_TRY(PS_ALLOC((size_t)classes + 1, &f->class_name, "header"));
+    for (int i = 0; i < classes; i++) f->class_name[i] = ps_dataset_class_name(set, i);
     for (int c = 0; c < channels; c++) ps_dataset_input_moments(set, c, &f->input_mean[c], &f->input_sd[c]);
     for (int i = 0; i < classes; i++) f->class_count[i] = (double)ps_dataset_count_labels(set, PS_SPLIT_TRAIN, i);
     f->data = (ps_probe_data){.channels = channels,
                               .input_mean = f->input_mean,
                               .input_sd = f->input_sd,
-                              .looked_at = ps_dataset_looked_at(set),
                               .class_count = f->class_count,
+                              .class_name = ps_dataset_has_masks(set) ? f->class_name : NULL,
                               .no_class = (double)census->no_class,
                               .constant = census->constant,
                               .identical = census->identical,
@@ -92,6 +95,7 @@ static void clear_found(found *f) {
     ps_free(f->input_mean);
     ps_free(f->input_sd);
     ps_free(f->class_count);
+    ps_free(f->class_name);
 }
 
 static ps_status write_header(run *r) {
@@ -172,7 +176,8 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
 }
 
 static ps_trace_score score_of(const run *r, const ps_evaluation *evaluation) {
-    return (ps_trace_score){&r->session.described, evaluation->loss, evaluation->value, (uint64_t)evaluation->count};
+    return (ps_trace_score){&r->session.described, evaluation->loss,    evaluation->value,
+                            evaluation->per_class, evaluation->classes, (uint64_t)evaluation->count};
 }
 
 /* Without a test split nothing is measured, and there is no record. */

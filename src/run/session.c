@@ -39,33 +39,17 @@ static ps_status read_fold(const ps_run_config *c, ps_dataset_options *data) {
     return PS_OK;
 }
 
-static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) {
-    int deviations = 0;
-    if (c->mean[0] == '\0' && c->std[0] == '\0') return PS_OK;
-    if (!c->normalise)
-        return ps_fail(PS_ERR_USAGE,
-                       "mean and std say how images are normalised, and normalise = no leaves them as "
-                       "they are; leave one of them out");
-    PS_TRY(ps_parse_number_list(c->mean, "mean", PS_MOST_MOMENTS, data->mean, &data->moments));
-    PS_TRY(ps_parse_number_list(c->std, "std", PS_MOST_MOMENTS, data->deviation, &deviations));
-    if (data->moments == deviations) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "mean has %d numbers and std has %d; give one of each for every channel",
-                   data->moments, deviations);
-}
-
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = {.size = c->size,
                                .probe_count = c->probe,
                                .train_limit = c->train_limit,
                                .test_limit = c->test_limit,
                                .raw = !c->normalise,
-                               .most_bytes = c->cache_mb > 0 ? (size_t)c->cache_mb << 20 : 1,
                                .pad_background = c->pad_background,
                                .skip_bad = c->skip_bad,
                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
     PS_TRY(read_patch(c, &data));
     PS_TRY(read_fold(c, &data));
-    PS_TRY(read_moments(c, &data));
     return ps_dataset_open(c->data, &data, dataset);
 }
 
@@ -129,6 +113,7 @@ static ps_status read_task_options(ps_session *s) {
                                  .batch_dice = c->batch_dice,
                                  .dice_background = c->dice_background,
                                  .dice_smooth = c->dice_smooth,
+                                 .tolerance_mm = c->tolerance_mm,
                                  .mirror = c->mirror_eval,
                                  .softened = softens(c)};
     return PS_OK;
@@ -249,6 +234,8 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
                        graph->name, s->config->data);
     PS_TRY(PS_ALLOC(batch * ps_shape_elements(sample), &s->x, "evaluation batch"));
     PS_TRY(PS_ALLOC(batch * ps_dataset_labels_per_sample(s->dataset), &s->label, "evaluation batch"));
+    PS_TRY(
+        PS_ALLOC((size_t)PS_TRACE_MOST_MEASURES * (size_t)ps_dataset_classes(s->dataset), &s->per_class, "evaluation"));
     return open_optimiser(s);
 }
 
@@ -270,6 +257,7 @@ void ps_session_close(ps_session *session) {
     ps_threads_destroy(session->threads);
     ps_free(session->x);
     ps_free(session->label);
+    ps_free(session->per_class);
     free(session->planted);
     memset(session, 0, sizeof *session);
 }
@@ -360,16 +348,21 @@ ps_train_source ps_session_train_source(ps_session *session) {
                              .soft = softens(c) ? &session->soft : NULL};
 }
 
+ps_task_split ps_session_split(ps_session *session, ps_split split) {
+    return (ps_task_split){.net = session->net,
+                           .loader = session->loader,
+                           .dataset = session->dataset,
+                           .asked = &session->asked,
+                           .loss = &session->loss,
+                           .split = split,
+                           .images = ps_dataset_count(session->dataset, split),
+                           .per_class = session->per_class,
+                           .x = session->x,
+                           .label = session->label};
+}
+
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {
-    ps_task_split on = {.net = session->net,
-                        .loader = session->loader,
-                        .dataset = session->dataset,
-                        .asked = &session->asked,
-                        .loss = &session->loss,
-                        .split = split,
-                        .images = ps_dataset_count(session->dataset, split),
-                        .x = session->x,
-                        .label = session->label};
+    ps_task_split on = ps_session_split(session, split);
     return session->task->evaluate(&on, out);
 }
 

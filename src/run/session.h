@@ -30,6 +30,7 @@ typedef struct {
     char *planted;           /* and what was planted in it (run/planted.h); owned */
     float *x;                /* room for the inputs and labels of a step, and so of a batch */
     int32_t *label;
+    double *per_class;   /* room for what an evaluation finds of each class */
     ps_soft_labels soft; /* of the latest training batch */
 } ps_session;
 
@@ -70,6 +71,8 @@ ps_train_source ps_session_train_source(ps_session *session);
  * lower. NaN where they are not softened. */
 double ps_session_loss_floor(const ps_session *session);
 
+/* What the task is given of a split; borrows of the session. */
+ps_task_split ps_session_split(ps_session *session, ps_split split);
 /* Evaluation mode over a whole split, as the task measures it. */
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out);
 

@@ -91,8 +91,7 @@ static ps_loss loss_of(ps_cases *c, size_t positions) {
     return loss->value(loss->self, &call, NULL);
 }
 
-/* The first of equal ones. */
-static void largest(const float *score, size_t positions, int classes, int16_t *label) {
+void ps_cases_label(const float *score, size_t positions, int classes, int16_t *label) {
     for (size_t i = 0; i < positions; i++, score += classes) {
         label[i] = 0;
         for (int k = 1; k < classes; k++)
@@ -107,7 +106,7 @@ static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape,
     if (c->windows != NULL) ps_windows_run(c->windows, c->x, shape, c->score, c->weight);
     else score_whole(c, shape, positions);
     if (file->has_unit) return ps_dataset_restore(c->on->dataset, split, index, c->score, c->predicted);
-    largest(c->score, positions, c->classes, c->predicted);
+    ps_cases_label(c->score, positions, c->classes, c->predicted);
     return PS_OK;
 }
 
@@ -124,6 +123,9 @@ ps_status ps_cases_run(ps_cases *cases, ps_split split, int index, ps_case *out)
     PS_TRY(ps_dataset_truth(dataset, split, index, cases->truth));
     memset(cases->count, 0, (size_t)cases->classes * (size_t)cases->classes * sizeof *cases->count);
     ps_confusion_add(cases->count, cases->classes, cases->truth, cases->predicted, file);
+    for (int i = 0; i < cases->classes * cases->classes; i++) out->known = out->known || cases->count[i] > 0;
+    out->given = shape, out->map = map;
+    out->x = cases->x, out->score = cases->score, out->label = cases->label;
     out->truth = cases->truth;
     out->predicted = cases->predicted;
     out->count = cases->count;

@@ -22,14 +22,22 @@ typedef struct {
 typedef struct {
     ps_dataset_file file;
     ps_shape shape;                   /* of the maps */
-    const int16_t *truth, *predicted; /* [d][h][w]; truth NULL where there is none */
+    const int16_t *truth, *predicted; /* [d][h][w]; where nothing is known of a position truth is -1 */
+    bool known;                       /* some position has a class */
     const uint64_t *count;            /* their confusion matrix (overlap.h) */
-    ps_loss loss;                     /* of the scores, as logarithms of probabilities, against the sample's labels */
+    /* As the net was given the sample, and what it made of it: x [d][h][w][channels] of `given`; label and score [..][
+     * classes] of `map`, the logarithms of probabilities. */
+    ps_shape given, map;
+    const float *x, *score;
+    const int32_t *label;
+    ps_loss loss; /* of the scores, as logarithms of probabilities, against the sample's labels */
 } ps_case;
 
 /* The caller closes, also after a failure. */
 ps_status ps_cases_open(const ps_task_split *on, ps_cases *cases);
 void ps_cases_close(ps_cases *cases);
+/* The class of the largest score of each position, the first of equal ones. */
+void ps_cases_label(const float *score, size_t positions, int classes, int16_t *label);
 ps_status ps_cases_run(ps_cases *cases, ps_split split, int index, ps_case *out);
 
 #endif

@@ -18,15 +18,18 @@ typedef struct {
     int class_weights;
     bool batch_dice, dice_background;
     double dice_smooth;
-    bool mirror;   /* evaluation takes the mean over mirror images, too */
-    bool softened; /* labels are smoothed or mixed with others in training */
+    double tolerance_mm; /* of the normalised surface Dice */
+    bool mirror;         /* evaluation takes the mean over mirror images, too */
+    bool softened;       /* labels are smoothed or mixed with others in training */
 } ps_task_options;
 
 /* What an evaluation found. */
 typedef struct {
     double loss;                          /* mean over the labels that count; NaN: not measured */
     double value[PS_TRACE_MOST_MEASURES]; /* of the task's measures, in their order; NaN: not measured */
-    int count;                            /* images; where it is 0 nothing was measured */
+    const double *per_class; /* [measures][classes], NaN: none; NULL: not of each class. Borrowed of the split's room */
+    int classes;
+    int count; /* images; where it is 0 nothing was measured */
 } ps_evaluation;
 
 /* What is evaluated, and the room for it. */
@@ -37,9 +40,10 @@ typedef struct {
     const ps_task_options *asked;
     const ps_loss_function *loss;
     ps_split split;
-    int images;     /* in the split */
-    float *x;       /* a batch [batch][d][h][w][c] of inputs */
-    int32_t *label; /* and its labels [batch][labels_per_sample] */
+    int images;        /* in the split */
+    double *per_class; /* [PS_TRACE_MOST_MEASURES][classes] */
+    float *x;          /* a batch [batch][d][h][w][c] of inputs */
+    int32_t *label;    /* and its labels [batch][labels_per_sample] */
 } ps_task_split;
 
 typedef struct {

@@ -1,5 +1,7 @@
 #include "trace/trace_records.h"
 
+#include <math.h>
+
 static void begin_event(ps_trace_writer *writer, uint64_t step, ps_event_kind event) {
     ps_trace_begin_record(writer, PS_RECORD_EVENT);
     ps_trace_add_whole(writer, PS_KEY(EVENT, step), (int64_t)step);
@@ -9,6 +11,27 @@ static void begin_event(ps_trace_writer *writer, uint64_t step, ps_event_kind ev
 static void add_measured(ps_trace_writer *writer, const char *key, double value, uint64_t count) {
     if (count > 0) ps_trace_add_double(writer, key, value);
     else ps_trace_add_null(writer, key);
+}
+
+static void add_class_measure(ps_trace_writer *writer, const char *name, const double *value, int classes) {
+    bool any = false;
+    for (int k = 0; k < classes; k++) any = any || !isnan(value[k]);
+    if (!any) return;
+    ps_trace_begin_array(writer, name);
+    for (int k = 0; k < classes; k++) {
+        if (isnan(value[k])) ps_trace_add_null(writer, NULL);
+        else ps_trace_add_double(writer, NULL, value[k]);
+    }
+    ps_trace_close_scope(writer);
+}
+
+static void add_classes(ps_trace_writer *writer, const ps_trace_score *score) {
+    if (score->per_class == NULL || score->count == 0) return;
+    ps_trace_begin_object(writer, PS_KEY(EVAL, classes));
+    for (int m = 0; m < score->task->measures; m++)
+        add_class_measure(writer, score->task->measure[m].name, score->per_class + (size_t)m * (size_t)score->classes,
+                          score->classes);
+    ps_trace_close_scope(writer);
 }
 
 static void add_score(ps_trace_writer *writer, const ps_trace_score *score) {
@@ -23,6 +46,7 @@ ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char
     ps_trace_add_text(writer, PS_KEY(EVAL, split), split);
     add_score(writer, score);
     ps_trace_add_whole(writer, PS_KEY(EVAL, count), (int64_t)score->count);
+    add_classes(writer, score);
     return ps_trace_end_record(writer);
 }
 
@@ -89,5 +113,6 @@ ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char
     ps_trace_add_text(writer, PS_KEY(END, status), status);
     add_score(writer, score);
     if (nonfinite > 0) ps_trace_add_whole(writer, PS_KEY(END, nonfinite), (int64_t)nonfinite);
+    add_classes(writer, score);
     return ps_trace_end_record(writer);
 }

@@ -11,6 +11,8 @@ typedef struct {
     const ps_trace_task *task;
     double loss;
     const double *value;
+    const double *per_class; /* [task->measures][classes], NaN: none; NULL: not of each class */
+    int classes;
     uint64_t count;
 } ps_trace_score;
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score);

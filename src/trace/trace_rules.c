@@ -45,6 +45,7 @@ struct ps_trace_rules {
     quantity_state *quantity;
     size_t quantities, quantity_capacity;
     ps_trace_task task;
+    int classes;                                /* of the header's data; 0: not known */
     bool probes;                                /* quantities of probe records are listed */
     double window_steps;                        /* of the header */
     double next_step;                           /* of the next step record */
@@ -308,6 +309,8 @@ static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     if (said && is_sound_part(PS_OBJECT_ARM_IS, get(record, PS_KEY(HEADER, arm_is)))) check_arm(r, record);
     const char *fault = ps_trace_task_read(record, &r->task);
     if (fault != NULL) breach(r, "\"%s\": %s", PS_KEY(HEADER, task), fault);
+    const cJSON *classes = get(get(record, PS_KEY(HEADER, data)), PS_KEY(DATA, classes));
+    r->classes = ps_value_is_whole(classes, 0, PS_TRACE_MOST_CHANNELS) ? classes->valueint : 0;
     check_registration(r, record);
     double steps = whole_of(record, PS_KEY(HEADER, window));
     r->window_steps = steps >= 1 ? steps : NAN;
@@ -696,6 +699,29 @@ static void check_score(ps_trace_rules *r, const cJSON *record) {
     }
 }
 
+/* Of each class: measures of the task, a value for each class of the header's data. */
+static void check_classes(ps_trace_rules *r, const cJSON *record) {
+    const cJSON *item, *value;
+    cJSON_ArrayForEach(item, get(record, PS_KEY(EVAL, classes))) {
+        int m = 0;
+        while (m < r->task.measures && strcmp(r->task.measure[m].name, item->string) != 0) m++;
+        if (m == r->task.measures) {
+            breach(r, "\"%s\": \"%.40s\" is no measure of the task", PS_KEY(EVAL, classes), item->string);
+            continue;
+        }
+        if (!cJSON_IsArray(item) || (r->classes > 0 && cJSON_GetArraySize(item) != r->classes)) {
+            breach(r, "\"%s\": \"%s\" must be an array of a value for each class", PS_KEY(EVAL, classes), item->string);
+            continue;
+        }
+        cJSON_ArrayForEach(value, item) {
+            bool sound = ps_value_is_sound(value);
+            if (!sound) breach(r, "\"%s\": \"%s\" must hold numbers and nulls", PS_KEY(EVAL, classes), item->string);
+            else if (!cJSON_IsNull(value) && ps_trace_measure_is_share(&r->task.measure[m]))
+                check_range(r, item->string, ps_value_of(value), 0, 1);
+        }
+    }
+}
+
 static bool holds_number(const cJSON *item) { return item != NULL && !cJSON_IsNull(item); }
 
 /* Half a sentence for an evaluation of no image that has numbers all the same. */
@@ -717,6 +743,7 @@ static void check_eval(ps_trace_rules *r, const cJSON *record) {
     check_record_keys(r, PS_RECORD_EVAL, record);
     check_order(r, whole_of(record, PS_KEY(EVAL, step)));
     check_score(r, record);
+    check_classes(r, record);
     if (whole_of(record, PS_KEY(EVAL, count)) == 0) check_unmeasured(r, record);
 }
 
@@ -728,6 +755,7 @@ static void check_end(ps_trace_rules *r, const cJSON *record) {
     if (!isnan(steps) && steps != r->next_step)
         breach(r, "\"%s\" is %g, but %g steps are recorded", PS_KEY(END, steps), steps, r->next_step);
     check_score(r, record);
+    check_classes(r, record);
     r->counts.ended = true;
 }
 

@@ -61,6 +61,10 @@ static const char *read_measure(const cJSON *item, ps_trace_task *task) {
         return "\"chance\" of a measure must be a number, or null where it is not known";
     measure->higher_is_better = strcmp(better, PS_WORD(BETTER, HIGHER)) == 0;
     measure->chance = cJSON_IsNumber(chance) ? chance->valuedouble : (double)NAN;
+    const char *rule = cJSON_GetStringValue(get(item, PS_KEY(MEASURE, rule)));
+    if (get(item, PS_KEY(MEASURE, rule)) != NULL && (rule == NULL || strlen(rule) >= PS_TRACE_RULE_TEXT))
+        return "\"rule\" of a measure must be a text of at most 255 bytes";
+    snprintf(measure->rule, sizeof measure->rule, "%s", rule != NULL ? rule : "");
     if (ps_trace_measure_is_share(measure) && (measure->chance < 0 || measure->chance > 1))
         return "\"chance\" of a measure in % is a share from 0 to 1";
     task->measures++;

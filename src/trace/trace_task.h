@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PS_TRACE_MOST_MEASURES = 4, PS_TRACE_TASK_TEXT = 32 };
+enum { PS_TRACE_MOST_MEASURES = 4, PS_TRACE_TASK_TEXT = 32, PS_TRACE_RULE_TEXT = 256 };
 
 typedef struct {
     char name[PS_TRACE_TASK_TEXT]; /* its key in `eval` and `end` records; letters, digits and "_" */
     char unit[PS_TRACE_TASK_TEXT]; /* "%": recorded as a share from 0 to 1, shown times 100; "": none */
     bool higher_is_better;
-    double chance; /* what guessing reaches; NaN: not known */
+    double chance;                 /* what guessing reaches; NaN: not known */
+    char rule[PS_TRACE_RULE_TEXT]; /* what it is a mean of, and what counts; "": nothing said */
 } ps_trace_measure;
 
 typedef struct {

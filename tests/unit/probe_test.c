@@ -1415,7 +1415,7 @@ static char *timeless(void) {
 static ps_status end_trace(ps_trace_writer *trace, uint64_t steps, const char *status, double loss, double accuracy) {
     ps_trace_task task;
     ps_trace_task_default(&task);
-    return ps_trace_write_end(trace, steps, status, &(ps_trace_score){&task, loss, &accuracy, 8}, 0);
+    return ps_trace_write_end(trace, steps, status, &(ps_trace_score){&task, loss, &accuracy, NULL, 0, 8}, 0);
 }
 
 static char *trace_of(const char *graph, int threads, const char *record_text) {
