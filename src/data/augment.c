@@ -19,7 +19,7 @@ static ps_status check_side(const ps_augmentation *operation, const ps_dataset *
     if (ps_dataset_sample_shape(dataset).d > 1)
         return ps_fail(PS_ERR_USAGE, "%s: %s is for flat images, and these have a depth of %d; leave it out", source,
                        operation->name, ps_dataset_sample_shape(dataset).d);
-    if (ps_dataset_labels_per_sample(dataset) > 1)
+    if (ps_dataset_labels_per_sample(dataset) > 1 && !operation->keeps_places)
         return ps_fail(PS_ERR_USAGE,
                        "%s: %s would move images and not their masks; leave it out (crop_pad and flip move both)",
                        source, operation->name);
@@ -31,9 +31,30 @@ static ps_status check_side(const ps_augmentation *operation, const ps_dataset *
     return PS_OK;
 }
 
+static ps_status check_scale(const ps_augment_range *scale, const ps_dataset *dataset) {
+    const char *source = ps_dataset_source(dataset);
+    if (scale->high == 0 && scale->low == 0) return PS_OK;
+    if (!(scale->low >= 0.1 && scale->low <= scale->high && scale->high <= 10))
+        return ps_fail(PS_ERR_USAGE, "patch_scale needs two numbers from 0.1 to 10, the smaller first, not %g,%g",
+                       scale->low, scale->high);
+    if (!ps_dataset_has_patch(dataset))
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: patch_scale resizes samples before patches are cut, and whole samples are used; give "
+                       "patch_size, too, or leave it out",
+                       source);
+    if (ps_dataset_sample_shape(dataset).d == 1) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "%s: patch_scale is for flat images, and these patches have a depth of %d; leave it out", source,
+                   ps_dataset_sample_shape(dataset).d);
+}
+
 ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *options, const ps_dataset *dataset,
                                uint64_t seed) {
-    *plan = (ps_augment_plan){.dataset = dataset, .options = *options, .patch_key = ps_rng_key_of(seed, "data/patch")};
+    *plan = (ps_augment_plan){.dataset = dataset,
+                              .options = *options,
+                              .patch_key = ps_rng_key_of(seed, "data/patch"),
+                              .scale_key = ps_rng_key_of(seed, "data/augment/patch_scale")};
+    PS_TRY(check_scale(&options->patch_scale, dataset));
     for (int i = 0; i < PS_AUGMENTATIONS; i++) {
         const ps_augmentation *operation = operations[i];
         if (operation->check != NULL) PS_TRY(operation->check(options, dataset));
@@ -65,8 +86,15 @@ ps_image ps_augment_image(const ps_augment_sample *sample) {
     return (ps_image){.h = s.h, .w = s.w, .c = s.c, .pixel = sample->pixel, .room = sample->room};
 }
 
+static double draw_scale(const ps_augment_plan *plan, const ps_augment_item *item) {
+    const ps_augment_range *scale = &plan->options.patch_scale;
+    if (scale->high == 0) return 0;
+    return scale->low + (scale->high - scale->low) * (double)ps_rng_uniform(key_of(plan->scale_key, item), 0);
+}
+
 static ps_patch_place place_of(const ps_augment_plan *plan, const ps_augment_item *item) {
-    return (ps_patch_place){.key = key_of(plan->patch_key, item), .foreground = item->foreground};
+    return (ps_patch_place){
+        .key = key_of(plan->patch_key, item), .foreground = item->foreground, .scale = draw_scale(plan, item)};
 }
 
 static ps_status read_bytes(const ps_augment_plan *plan, const ps_augment_item *item, ps_augment_sample *sample,
@@ -86,6 +114,11 @@ static ps_status read_floats(const ps_augment_plan *plan, const ps_augment_item 
                             ps_dataset_outside(plan->dataset, plan->options.crop_black), x, label);
 }
 
+/* Labels that are moved along with pixels. */
+static int32_t *moved_label(const ps_augment_plan *plan, int32_t *label) {
+    return ps_dataset_labels_per_sample(plan->dataset) > 1 ? label : NULL;
+}
+
 /* The bytes lie in the last quarter of the floats that they become; the room is before them. */
 static ps_status load_bytes(const ps_augment_plan *plan, const ps_augment_item *item, ps_shape shape, float *x,
                             int32_t *label) {
@@ -96,7 +129,8 @@ static ps_status load_bytes(const ps_augment_plan *plan, const ps_augment_item *
                                 .cell = (size_t)shape.c,
                                 .outside = ps_dataset_outside_bytes(plan->dataset, plan->options.crop_black),
                                 .grey = ps_dataset_grey(plan->dataset),
-                                .room = bytes};
+                                .room = bytes,
+                                .label = moved_label(plan, label)};
     PS_TRY(read_bytes(plan, item, &sample, label));
     apply(plan, 0, plan->before, item, &sample);
     ps_dataset_normalise(plan->dataset, sample.pixel, x);
@@ -111,7 +145,7 @@ ps_status ps_augment_load(const ps_augment_plan *plan, const ps_augment_item *it
                                 .pixel = x,
                                 .cell = (size_t)shape.c * sizeof *x,
                                 .outside = ps_dataset_outside(plan->dataset, plan->options.crop_black),
-                                .label = ps_dataset_labels_per_sample(plan->dataset) > 1 ? label : NULL};
+                                .label = moved_label(plan, label)};
     apply(plan, plan->before, plan->count, item, &sample);
     return PS_OK;
 }

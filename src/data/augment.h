@@ -38,6 +38,9 @@ typedef struct {
     double rotate; /* degrees, to either side */
     ps_rand_augment rand;
     double erase; /* probability */
+    /* Flat samples are resized by a factor that is drawn, before a patch is cut out of them (data/patch.h); high 0: not */
+    ps_augment_range patch_scale;
+    double jitter[3]; /* of brightness, contrast and saturation: by factors from 1 - jitter to 1 + jitter */
 } ps_augment_options;
 
 /* "m9-mstd0.5-inc1": timm's way to write it, "rand-" before it or not. "": none. PS_ERR_USAGE with a sentence. */
@@ -46,7 +49,7 @@ ps_status ps_rand_augment_parse(const char *text, ps_rand_augment *out);
 /* Where an operation stands to normalisation. Samples become floats after the last operation of those that are used
  * which wants bytes; so cells are moved before or after that, as the list has it. */
 typedef enum {
-    PS_AUGMENT_BYTES, /* before it: on the bytes of flat images with one label, or none */
+    PS_AUGMENT_BYTES, /* before it: on the bytes of flat images with one label, or none (but for keeps_places) */
     PS_AUGMENT_CELLS, /* on either side: it moves pixels about, whatever they are, and a label a position with them */
     PS_AUGMENT_FLOATS /* after it: on flat images with one label, or none */
 } ps_augment_side;
@@ -69,6 +72,7 @@ ps_image ps_augment_image(const ps_augment_sample *sample);
 typedef struct {
     const char *name, *stream; /* of its random numbers */
     ps_augment_side side;
+    bool keeps_places; /* changes values alone, so that a label a position stays right, whatever its side */
     bool (*used)(const ps_augment_options *options);
     /* Refuses what cannot be done with these data, in one sentence; NULL: nothing to refuse. Asked whether it is used
      * or not. */
@@ -94,7 +98,7 @@ typedef struct {
     ps_augment_options options;
     const ps_augmentation *operation[PS_AUGMENTATIONS];
     ps_rng_key key[PS_AUGMENTATIONS]; /* of the seed */
-    ps_rng_key patch_key;
+    ps_rng_key patch_key, scale_key;
     int count, before; /* the first `before` are done on bytes */
 } ps_augment_plan;
 

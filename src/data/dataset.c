@@ -439,8 +439,10 @@ static ps_cut cut_of(const ps_dataset *dataset, const ps_sample_view *view, cons
     size_t position;
     bool drawn = place->foreground && view->foreground != NULL &&
                  ps_foreground_draw(view->label, view->labels, dataset->classes, view->foreground, what, &position);
-    ps_cut cut = drawn ? ps_cut_around(view->size.pixels, dataset->patch, position)
-                       : ps_cut_random(view->size.pixels, dataset->patch, where);
+    ps_shape sample = view->size.pixels, scaled = place->scale > 0 ? ps_cut_scaled_shape(sample, place->scale) : sample;
+    ps_cut cut = drawn ? ps_cut_around(scaled, dataset->patch, ps_cut_scaled_position(sample, scaled, position))
+                       : ps_cut_random(scaled, dataset->patch, where);
+    ps_cut_scale(&cut, sample, scaled);
     if (place->turn != NULL) ps_cut_turn(&cut, dataset->patch, place->turn);
     return cut;
 }

@@ -92,6 +92,7 @@ typedef struct {
     ps_rng_key key;
     bool foreground; /* around a position of a class that is drawn of those from 1 on that the sample has; where it has
                         none, or no mask, anywhere */
+    double scale;    /* height and width are resized by this first, the depth is not; 0: neither */
     const double (*turn)[3]; /* [3][3], of ps_cut_turn; NULL: none */
 } ps_patch_place;
 /* The same of a patch of it, of the shape of ps_dataset_sample_shape. outside [c]: pixels beyond the sample. */

@@ -60,6 +60,33 @@ ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position) {
     return cut;
 }
 
+ps_shape ps_cut_scaled_shape(ps_shape sample, double factor) {
+    ps_shape scaled = sample;
+    scaled.h = (int)fmax(1, floor(sample.h * factor));
+    scaled.w = (int)fmax(1, floor(sample.w * factor));
+    return scaled;
+}
+
+size_t ps_cut_scaled_position(ps_shape sample, ps_shape scaled, size_t position) {
+    size_t h = (size_t)sample.h, w = (size_t)sample.w, row = position / w;
+    size_t y = (2 * (row % h) + 1) * (size_t)scaled.h / (2 * h);
+    size_t x = (2 * (position % w) + 1) * (size_t)scaled.w / (2 * w);
+    return (row / h * (size_t)scaled.h + y) * (size_t)scaled.w + x;
+}
+
+void ps_cut_scale(ps_cut *cut, ps_shape sample, ps_shape scaled) {
+    int from[3], to[3];
+    sides_of(sample, from);
+    sides_of(scaled, to);
+    if (ps_shape_equal(sample, scaled)) return;
+    for (int i = 0; i < 3; i++) {
+        double step = (double)from[i] / to[i];
+        cut->origin[i] = (cut->shift[i] + 0.5) * step - 0.5;
+        for (int j = 0; j < 3; j++) cut->turn[i][j] = i == j ? step : 0;
+    }
+    cut->turned = true;
+}
+
 /* place = origin + turn p. About the centre m of the patch the new map takes p to m + more (p - m) first. */
 void ps_cut_turn(ps_cut *cut, ps_shape patch, const double more[3][3]) {
     int side[3];

@@ -62,6 +62,14 @@ static ps_status read_range(const char *text, const char *name, ps_augment_range
     return PS_OK;
 }
 
+static ps_status read_jitter(const char *text, double jitter[3]) {
+    int count;
+    if (text[0] == '\0') return PS_OK;
+    PS_TRY(ps_parse_number_list(text, "color_jitter", 3, jitter, &count));
+    if (count == 3) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "color_jitter needs three numbers, BRIGHTNESS,CONTRAST,SATURATION, not \"%s\"", text);
+}
+
 static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *out) {
     bool part = c->resized_crop_scale[0] != '\0';
     *out = (ps_augment_options){
@@ -73,11 +81,13 @@ static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *o
         return ps_fail(PS_ERR_USAGE,
                        "resized_crop_ratio says how parts are shaped, and none are taken; give "
                        "resized_crop_scale, too, or leave it out");
-    if (c->crop_black && c->crop_pad == 0)
+    if (c->patch_scale[0] != '\0') PS_TRY(read_range(c->patch_scale, "patch_scale", &out->patch_scale));
+    PS_TRY(read_jitter(c->color_jitter, out->jitter));
+    if (c->crop_black && c->crop_pad == 0 && c->patch_size[0] == '\0')
         return ps_fail(
             PS_ERR_USAGE,
-            "crop_black says what crops are padded with, and none are taken; give crop_pad, too, or leave it "
-            "out");
+            "crop_black says what crops are padded with, and none are taken; give crop_pad or patch_size, too, or "
+            "leave it out");
     return PS_OK;
 }
 

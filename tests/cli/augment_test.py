@@ -24,7 +24,7 @@ FILTERS = ["NEAREST", "BILINEAR", "BICUBIC"]
 # ---- options ----
 
 TRAIN = ["train", *TINY, "--steps", "4", "--window", "2"]
-EVERYTHING = ["--crop-pad", "2", "--crop-black", "--flip", "--rotate", "15", "--resized-crop-scale", "0.8,1", "--rand-augment", "rand-m9-mstd0.5-inc1",
+EVERYTHING = ["--crop-pad", "2", "--crop-black", "--flip", "--rotate", "15", "--color-jitter", "0.5,0.5,0.5", "--resized-crop-scale", "0.8,1", "--rand-augment", "rand-m9-mstd0.5-inc1",
               "--erase", "0.25", "--mixup", "0.8", "--cutmix", "1", "--mix-until-epoch", "1", "--label-smoothing", "0.1"]
 for words, expected in (
         (["--rotate", "181"], "from 0 to 180"), (["--rotate", "nan"], "from 0 to 180"), (["--rotate", "-1"], "from 0 to 180"),
@@ -34,6 +34,9 @@ for words, expected in (
         (["--resized-crop-scale", "0.5,1", "--resized-crop-ratio", "0,1"], "width to height"), (["--resized-crop-ratio", "1,1"], "resized_crop_scale"),
         (["--resized-crop-scale", "0.5,1", "--resized-crop-ratio", "1,1e300"], "width to height"), (["--crop-black"], "crop_pad"),
         (["--crop-pad", "8"], "less than the image's side"),
+        (["--color-jitter", "0.5,0.5"], "three numbers"), (["--color-jitter", "0.5,2,0"], "from 0 (none) to 1"), (["--color-jitter", "a"], "numbers"),
+        (["--color-jitter", "nan,0,0"], "numbers"), (["--patch-scale", "0.5,2"], "patch_size"), (["--patch-scale", "2,0.5", "--patch-size", "8"], "smaller first"),
+        (["--patch-scale", "0,1", "--patch-size", "8"], "from 0.1 to 10"), (["--patch-scale", "1", "--patch-size", "8"], "two numbers"),
         (["--mixup", "-1"], "from 0"), (["--mixup", "nan"], "from 0"), (["--cutmix", "1e9"], "to 1000"), (["--label-smoothing", "1"], "to 0.999"),
         (["--mixup", "1", "--no-shuffle"], "shuffle the images"), (["--cutmix", "1", "--no-shuffle"], "shuffle the images"),
         (["--mixup", "1", "--mix-switch", "0.2"], "give both"), (["--mix-switch", "0.2"], "give both"), (["--mix-until-epoch", "3"], "give mixup or cutmix"),
@@ -220,6 +223,9 @@ compare_batches("RandAugment", 32, 32, 3, {"flip": True, "rand": RAND}, "rand_au
 compare_batches("RandAugment of grey images, as strong as can be", 28, 28, 1, {"rand": {"n": 4, "p": 1, "m": 10, "mstd": 3, "inc": False}},
                 "rand_augment=n4-p1-mstd3")
 compare_batches("RandAugment of uniform magnitude", 32, 32, 3, {"rand": {**RAND, "mstd": 101, "n": 3, "p": 0.9}}, "rand_augment=m9-mstd101-inc1-n3-p0.9")
+compare_batches("colour jitter", 32, 32, 3, {"flip": True, "jitter": (0.5, 0.5, 0.5)}, "jitter=0.5,0.5,0.5")
+compare_batches("jitter of brightness and contrast of grey images", 28, 28, 1, {"jitter": (0.3, 1, 0)}, "jitter=0.3,1,0")
+compare_batches("jitter of saturation alone", 32, 32, 3, {"jitter": (0, 0, 1)}, "jitter=0,0,1")
 compare_batches("erasing", 32, 32, 3, {}, erase=0.9)
 compare_batches("all of it", 32, 32, 3, {"scale": (0.8, 1), "ratio": (0.75, 4 / 3), "crop_pad": 3, "flip": True, "rotate": 10, "rand": RAND},
                 "scale=0.8,1", f"ratio=0.75,{4 / 3!r}", "rotate=10", "rand_augment=m9-mstd0.5-inc1", erase=0.25)

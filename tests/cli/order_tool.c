@@ -60,8 +60,8 @@ static ps_status print_batches(const ps_dataset *dataset, const ps_loader_option
     return status;
 }
 
-/* Further augmentations: crop_black, rotate, rand_augment, erase, scale and ratio ("LOW,HIGH"), mixup, cutmix, switch
- * and until; raw: as stored. */
+/* Further augmentations: crop_black, rotate, jitter ("B,C,S"), rand_augment, erase, scale and ratio ("LOW,HIGH"), mixup,
+ * cutmix, switch and until; raw: as stored. */
 static bool set(const char *word, ps_loader_options *options, bool *raw) {
     ps_augment_options *augment = &options->augment;
     const char *value = strchr(word, '=') + 1;
@@ -76,6 +76,8 @@ static bool set(const char *word, ps_loader_options *options, bool *raw) {
     else if (strncmp(word, "switch=", 7) == 0) options->mix.cutmix_share = low;
     else if (strncmp(word, "until=", 6) == 0) options->mix.until_epoch = (int)low;
     else if (strncmp(word, "raw=", 4) == 0) *raw = low != 0;
+    else if (strncmp(word, "jitter=", 7) == 0)
+        return sscanf(value, "%lf,%lf,%lf", &augment->jitter[0], &augment->jitter[1], &augment->jitter[2]) == 3;
     else return strncmp(word, "rand_augment=", 13) == 0 && ps_rand_augment_parse(value, &augment->rand) == PS_OK;
     return true;
 }

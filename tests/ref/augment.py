@@ -76,6 +76,17 @@ def rotate(image, k, degrees):
     return image.rotate(degrees * (2 * uniform(k, 0) - 1), Image.NEAREST)
 
 
+def color_jitter(image, k, jitter):
+    order = [0, 1, 2]
+    for i in (3, 2):
+        other = below(fold(k, 3), i, i)
+        order[i - 1], order[other] = order[other], order[i - 1]
+    for which in order:
+        if jitter[which] > 0:
+            image = tone(image, ["brightness", "contrast", "color"][which], 1 + jitter[which] * (2 * uniform(k, which) - 1))
+    return image
+
+
 def layer(image, q, spec, grey):
     if uniform(q, 1) >= spec["p"]:
         return image
@@ -128,6 +139,8 @@ def load(image, seed, epoch, number, options, grey):
         image = flip(image, k("data/augment"))
     if options.get("rotate"):
         image = rotate(image, k("data/augment/rotate"), options["rotate"])
+    if "jitter" in options:
+        image = color_jitter(image, k("data/augment/color_jitter"), options["jitter"])
     for i in range(options["rand"]["n"] if "rand" in options else 0):
         image = layer(image, fold(k("data/augment/rand"), i), options["rand"], grey)
     return image

@@ -170,6 +170,197 @@ static void labels_turn_with_their_pixels(void **state) {
         }
 }
 
+/* A sample that is a ramp, and whose label is the number of the cell: at every place it is seen at, and beyond. */
+static void resized_samples_are_seen_through_their_cuts(void **state) {
+    (void)state;
+    enum { TALL = 6, WIDE = 9, SIDE = 7 };
+    static const double mean[1] = {0}, deviation[1] = {1}, factors[] = {0.5, 0.77, 1, 1.4, 2};
+    static const float outside[1] = {-5};
+    const ps_shape sample = {1, 1, 1, TALL, WIDE}, patch = {1, 1, 1, SIDE, SIDE};
+    float pixel[TALL * WIDE], x[SIDE * SIDE];
+    int16_t mask[TALL * WIDE];
+    int32_t label[SIDE * SIDE];
+    for (int i = 0; i < TALL * WIDE; i++) pixel[i] = (float)(10 * (i / WIDE) + i % WIDE), mask[i] = (int16_t)i;
+    for (size_t f = 0; f < sizeof factors / sizeof *factors; f++) {
+        ps_shape scaled = ps_cut_scaled_shape(sample, factors[f]);
+        assert_int_equal(scaled.h, floor(TALL * factors[f]));
+        assert_int_equal(scaled.w, floor(WIDE * factors[f]));
+        for (uint64_t n = 0; n < 20; n++) {
+            ps_cut drawn = ps_cut_random(scaled, patch, ps_rng_key_fold(ps_rng_key_of(1, "scale"), n)), cut = drawn;
+            ps_cut_scale(&cut, sample, scaled);
+            ps_cut_floats(&cut, &(ps_cut_source){sample, pixel, NULL, mean, deviation}, patch, outside, x);
+            ps_cut_labels(&cut, sample, mask, patch, -1, label);
+            for (int i = 0; i < SIDE * SIDE; i++) {
+                int row = i / SIDE + drawn.shift[1], column = i % SIDE + drawn.shift[2];
+                double y = (row + 0.5) * TALL / scaled.h - 0.5, w = (column + 0.5) * WIDE / scaled.w - 0.5;
+                bool inside = row >= 0 && row < scaled.h && column >= 0 && column < scaled.w;
+                if (!inside) assert_int_equal(label[i], -1);
+                else if (fabs(y - rint(y)) < 0.499 && fabs(w - rint(w)) < 0.499)
+                    assert_int_equal(label[i], rint(y) * WIDE + rint(w));
+                if (y >= 0 && y <= TALL - 1 && w >= 0 && w <= WIDE - 1) assert_float_equal(x[i], 10 * y + w, 1e-4);
+            }
+        }
+    }
+}
+
+/* The middle of a cell lies in the cell of the resized sample that is said to hold it. */
+static void positions_move_with_their_sample(void **state) {
+    (void)state;
+    const ps_shape sample = {1, 1, 2, 7, 5};
+    for (int h = 1; h < 20; h += 3) {
+        for (int w = 1; w < 20; w += 2) {
+            const ps_shape scaled = {1, 1, 2, h, w};
+            for (size_t i = 0; i < ps_shape_positions(sample); i++) {
+                size_t to = ps_cut_scaled_position(sample, scaled, i);
+                double y = ((double)(i / 5 % 7) + 0.5) * h / 7, x = ((double)(i % 5) + 0.5) * w / 5;
+                assert_int_equal(to / (size_t)(h * w), i / 35);
+                assert_true(fabs((double)(to / (size_t)w % (size_t)h) + 0.5 - y) <= 0.5 + 1e-9);
+                assert_true(fabs((double)(to % (size_t)w) + 0.5 - x) <= 0.5 + 1e-9);
+            }
+        }
+    }
+}
+
+/* ---- flat samples with masks ---- */
+
+enum { FLAT = 5, TALL = 20, WIDE = 16, CELL = 4, PART = 12 };
+
+/* Blocks of 4 x 4 cells of one class, which say their class by their grey. */
+static int block_class(int image, int y, int x) { return (image + y / CELL * 3 + x / CELL) % 4; }
+static int block_grey(int class_index) { return 60 + 45 * class_index; }
+
+static void flat_size(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
+    (void)source, (void)part, (void)index;
+    *out = (ps_sample_size){.pixels = {1, 3, 1, TALL, WIDE}, .mask = {1, 1, 1, TALL, WIDE}};
+}
+
+static ps_status flat_decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
+    uint8_t *byte = pixel;
+    (void)source, (void)part;
+    for (int i = 0; i < TALL * WIDE; i++) {
+        label[i] = (int16_t)block_class(index, i / WIDE, i % WIDE);
+        for (int c = 0; c < 3; c++) byte[3 * i + c] = (uint8_t)block_grey(label[i]);
+    }
+    return PS_OK;
+}
+
+static void flat_close(ps_source *source) { (void)source; }
+
+static ps_status open_flat(ps_dataset_options options, ps_dataset **out) {
+    static const ps_source_functions flat = {.size = flat_size, .decode = flat_decode, .close = flat_close};
+    ps_source source = {
+        .functions = &flat, .count = {FLAT + 1, 0}, .type = PS_PIXEL_BYTE, .labels = PS_LABEL_MASK, .classes = 4};
+    options.probe_count = 1;
+    return ps_dataset_of_source("flat", &options, &source, out);
+}
+
+static const ps_dataset_options parts = {.patch = {PART, PART, PART}, .patch_sides = 1, .raw = true};
+
+/* Pixels whose neighbourhood is of one class show its grey, however the sample was resized and mirrored. */
+static int check_greys(const float *x, const int32_t *label) {
+    int judged = 0;
+    for (int i = 2; i < PART - 2; i++) {
+        for (int j = 2; j < PART - 2; j++) {
+            bool flat = true;
+            for (int k = 0; k < 25; k++)
+                flat = flat && label[(i - 2 + k / 5) * PART + j - 2 + k % 5] == label[i * PART + j];
+            if (!flat || label[i * PART + j] < 0) continue;
+            judged++;
+            for (int c = 0; c < 3; c++)
+                assert_float_equal(x[3 * (i * PART + j) + c], block_grey(label[i * PART + j]), 0.51);
+        }
+    }
+    return judged;
+}
+
+static void labels_are_resized_with_their_pixels(void **state) {
+    (void)state;
+    static float x[FLAT * PART * PART * 3];
+    static int32_t label[FLAT * PART * PART];
+    for (int background = 0; background < 2; background++) {
+        ps_dataset_options asked = parts;
+        ps_loader_options options = {
+            .batch = FLAT, .seed = 5, .augment = {.patch_scale = {0.5, 2}, .flip = true, .crop_black = true}};
+        ps_dataset *dataset;
+        ps_loader *loader;
+        int judged = 0, beyond = 0, black = 0;
+        asked.pad_background = background;
+        held(open_flat(asked, &dataset));
+        held(ps_loader_create(dataset, &options, &loader));
+        for (uint64_t step = 0; step < 30; step++) {
+            held(ps_loader_train_batch(loader, step, x, label, NULL));
+            for (int row = 0; row < FLAT && !background; row++)
+                judged += check_greys(x + row * PART * PART * 3, label + row * PART * PART);
+            for (int i = 0; i < FLAT * PART * PART; i++) beyond += label[i] < 0, black += x[3 * i] == 0;
+        }
+        if (background) assert_int_equal(beyond, 0);
+        else assert_true(judged > 100 && beyond > 100);
+        assert_true(black > 100); /* factors below 0.75 leave some of the patch empty */
+        ps_loader_destroy(loader);
+        ps_dataset_close(dataset);
+    }
+}
+
+/* Jitter changes every pixel of a patch in one way, and no label; rows are the same in any parts and on any threads. */
+static void jitter_leaves_masks_alone(void **state) {
+    (void)state;
+    enum { ROW = PART * PART };
+    static float x[FLAT * ROW * 3], y[FLAT * ROW * 3];
+    static int32_t label[FLAT * ROW], same[FLAT * ROW];
+    ps_loader_options plain = {.batch = FLAT, .seed = 5, .augment = {.patch_scale = {0.5, 2}, .flip = true}},
+                      options = plain;
+    ps_dataset *dataset;
+    ps_loader *jittered, *as_stored;
+    ps_threads *threads;
+    int changed = 0;
+    for (int i = 0; i < 3; i++) options.augment.jitter[i] = 0.5;
+    held(ps_threads_create(3, &threads));
+    held(open_flat(parts, &dataset));
+    held(ps_loader_create(dataset, &options, &jittered));
+    held(ps_loader_create(dataset, &plain, &as_stored));
+    for (uint64_t step = 0; step < 10; step++) {
+        held(ps_loader_train_batch(jittered, step, x, label, NULL));
+        held(ps_loader_train_batch(as_stored, step, y, same, NULL));
+        assert_memory_equal(label, same, sizeof label);
+        for (int row = 0; row < FLAT; row++) {
+            const float *to = x + row * ROW * 3, *from = y + row * ROW * 3;
+            for (int i = 1; i < ROW; i++) /* what is lighter stays so */
+                assert_true((from[3 * i] - from[0]) * (to[3 * i] - to[0]) >= -1);
+            changed += memcmp(to, from, ROW * 3 * sizeof *to) != 0;
+        }
+        held(ps_loader_train_rows(jittered, step, (ps_loader_rows){1, 3}, y, same, threads));
+        assert_memory_equal(x + ROW * 3, y, 3 * ROW * 3 * sizeof *x);
+        assert_memory_equal(label + ROW, same, 3 * ROW * sizeof *label);
+    }
+    assert_true(changed > 40);
+    ps_loader_destroy(jittered);
+    ps_loader_destroy(as_stored);
+    ps_dataset_close(dataset);
+    ps_threads_destroy(threads);
+}
+
+static void scales_that_make_no_sense_are_refused(void **state) {
+    (void)state;
+    const ps_augment_range wrong[] = {{0, 1}, {2, 1}, {0.5, 11}, {NAN, 1}, {0.5, NAN}, {-1, 1}};
+    ps_dataset *dataset;
+    ps_loader *loader;
+    held(open_flat(parts, &dataset));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ps_loader_options options = {.batch = 2, .augment = {.patch_scale = wrong[i]}};
+        assert_int_equal(ps_loader_create(dataset, &options, &loader), PS_ERR_USAGE);
+        assert_non_null(strstr(ps_status_message(), "patch_scale needs two numbers"));
+    }
+    ps_loader_options moving = {.batch = 2, .augment = {.rotate = 5}};
+    assert_int_equal(ps_loader_create(dataset, &moving, &loader), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "masks"));
+    ps_dataset_close(dataset);
+    held(open_flat((ps_dataset_options){.size = 0}, &dataset));
+    ps_loader_options whole = {.batch = 2, .augment = {.patch_scale = {0.5, 2}}};
+    assert_int_equal(ps_loader_create(dataset, &whole, &loader), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "patch_size"));
+    ps_dataset_close(dataset);
+}
+
 /* ---- foreground ---- */
 
 static void foreground_is_drawn_evenly_over_classes_and_positions(void **state) {
@@ -547,6 +738,11 @@ int main(void) {
         cmocka_unit_test(shifts_see_the_sample_and_what_lies_beyond),
         cmocka_unit_test(turns_go_about_the_centre_and_interpolate),
         cmocka_unit_test(labels_turn_with_their_pixels),
+        cmocka_unit_test(resized_samples_are_seen_through_their_cuts),
+        cmocka_unit_test(positions_move_with_their_sample),
+        cmocka_unit_test(labels_are_resized_with_their_pixels),
+        cmocka_unit_test(jitter_leaves_masks_alone),
+        cmocka_unit_test(scales_that_make_no_sense_are_refused),
         cmocka_unit_test(foreground_is_drawn_evenly_over_classes_and_positions),
         cmocka_unit_test(folds_are_those_of_scikit_learn),
         cmocka_unit_test(a_fold_is_the_test_split),
