@@ -38,7 +38,7 @@ typedef struct {
     double rotate; /* degrees, to either side */
     ps_rand_augment rand;
     double erase; /* probability */
-    /* Flat samples are resized by a factor that is drawn, before a patch is cut out of them (data/patch.h); high 0: not */
+    /* Flat samples are resized by a factor that is drawn, before a patch is cut out of them; high 0: they are not. */
     ps_augment_range patch_scale;
     double jitter[3]; /* of brightness, contrast and saturation: by factors from 1 - jitter to 1 + jitter */
 } ps_augment_options;

@@ -31,8 +31,8 @@ ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position);
 ps_shape ps_cut_scaled_shape(ps_shape sample, double factor);
 /* The position of the resized sample in which the middle of one of the sample lies. */
 size_t ps_cut_scaled_position(ps_shape sample, ps_shape scaled, size_t position);
-/* A cut of a sample that was resized, as one of the sample as it is: cell i of the former lies at (i + 1/2) s/t - 1/2 of
- * the latter, s being the side of the sample and t that of the resized one. Before any turn. */
+/* A cut of a sample that was resized, as one of the sample as it is: cell i of the former lies at (i + 1/2) s/t - 1/2
+ * of the latter, s being the side of the sample and t that of the resized one. Before any turn. */
 void ps_cut_scale(ps_cut *cut, ps_shape sample, ps_shape scaled);
 /* Turns the cut about the centre of the patch: what was `turn` p from it in the patch is seen at p. Composes with an
  * earlier turn. */

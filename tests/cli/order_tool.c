@@ -60,8 +60,8 @@ static ps_status print_batches(const ps_dataset *dataset, const ps_loader_option
     return status;
 }
 
-/* Further augmentations: crop_black, rotate, jitter ("B,C,S"), rand_augment, erase, scale and ratio ("LOW,HIGH"), mixup,
- * cutmix, switch and until; raw: as stored. */
+/* Further augmentations: crop_black, rotate, jitter ("B,C,S"), rand_augment, erase, scale and ratio ("LOW,HIGH"),
+ * mixup, cutmix, switch and until; raw: as stored. */
 static bool set(const char *word, ps_loader_options *options, bool *raw) {
     ps_augment_options *augment = &options->augment;
     const char *value = strchr(word, '=') + 1;
