@@ -27,7 +27,7 @@ run_one() { # name, command...
     ok=$((ok - skip))
     # Where everything is said to be installed (CI), a test that skips for want of a program has failed.
     if [ -n "${PS_REQUIRE_ALL:-}" ]; then
-        wanting=$(grep -ciE '(# SKIP|# skipped).*(python3|torch|numpy|scipy|monai|nnunetv2|surface-distance|gnuplot|xmllint|jsonschema|npm|chromium|tmux|no tic|no zsh|no fish|no groff|no man|cppcheck|clang-format|no Rscript)' "$log" || true)
+        wanting=$(grep -ciE '(# SKIP|# skipped).*(python3|torch|numpy|scipy|monai|nnunetv2|nibabel|surface-distance|gnuplot|xmllint|jsonschema|npm|chromium|tmux|no tic|no zsh|no fish|no groff|no man|cppcheck|clang-format|no Rscript)' "$log" || true)
         bad=$((bad + wanting)); skip=$((skip > wanting ? skip - wanting : 0))
     fi
     # A crash, a missing plan or a plan cut short is a failure, whatever was printed before it.

@@ -1,0 +1,165 @@
+"""`poolscope plan` against nnU-Net's own planner (the package nnunetv2): every figure of the plan, on the hippocampus cases where they are, and on three
+generated sets: isotropic, thick slices of CT that lie along another axis, MR of two channels with zeros around."""
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import done, path, report, run, skip  # noqa: E402
+
+# ---- the command by itself ----
+
+result = run("plan", "synthetic-3d", "--quiet")
+report(result.returncode == 0 and "In three dimensions" in result.stdout and "In two dimensions" in result.stdout and result.stderr == "", "a table for people",
+       result.stdout + result.stderr)
+result = run("plan", "synthetic-3d", "--quiet", "--json", "--out", path("plan.json"))
+with open(path("plan.json")) as stream:
+    written = stream.read()
+report(result.returncode == 0 and result.stdout == written and json.loads(written)["format"] == "poolscope-plan-1", "the same JSON on the terminal and in a file",
+       result.stderr)
+for words, expected in ((["synthetic"], "label maps"), (["nothing:x"], "no format"), ([], "DATA"), (["synthetic-3d", "--out", path("none", "plan.json")], "none")):
+    result = run("plan", *words, "--quiet")
+    report(result.returncode == 2 and expected in result.stderr, f"refused: {' '.join(words)}", result.stderr)
+
+SETS = "plans of nnU-Net"
+missing = [name for name in ("nnunetv2", "torch", "nibabel", "numpy") if importlib.util.find_spec(name) is None]
+if missing:
+    skip(SETS, f"no {', '.join(missing)} here (make venv)")
+    done()
+import nibabel  # noqa: E402
+import numpy  # noqa: E402
+
+os.environ.update(nnUNet_raw=path("raw"), nnUNet_preprocessed=path("preprocessed"), nnUNet_results=path("results"))
+
+NNUNET = """
+import sys
+if __name__ == "__main__":
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    extractor = DatasetFingerprintExtractor(sys.argv[1], 1)
+    extractor.show_progress_bar = False
+    extractor.run(overwrite_existing=True)
+    ExperimentPlanner(sys.argv[1]).plan_experiment()
+"""
+
+
+def close(a, b, tolerance=1e-6):
+    return numpy.allclose(numpy.array(a, dtype="f8"), numpy.array(b, dtype="f8"), rtol=tolerance, atol=1e-9)
+
+
+def differences(plan, theirs, axes):
+    """Lines about the numbers of a network that differ."""
+    keys = theirs["architecture"]["arch_kwargs"]
+    pairs = (("spacing", plan["spacing"], theirs["spacing"]), ("median", plan["median"], theirs["median_image_size_in_voxels"]),
+             ("patch", plan["patch"], theirs["patch_size"]), ("batch", [plan["batch"]], [theirs["batch_size"]]), ("strides", plan["strides"], keys["strides"]),
+             ("kernels", plan["kernels"], keys["kernel_sizes"]), ("features", plan["features"], keys["features_per_stage"]),
+             ("stages", [len(plan["features"])], [keys["n_stages"]]), ("batch_dice", [plan["batch_dice"]], [theirs["batch_dice"]]))
+    return [f"{axes} {name}: {ours} instead of {other}" for name, ours, other in pairs if numpy.shape(ours) != numpy.shape(other) or not close(ours, other)]
+
+
+SCHEMES = {"ZScoreNormalization": "zscore", "CTNormalization": "ct"}
+
+
+def compare(number, name):
+    folder = f"Dataset{number:03d}_{name}"
+    result = subprocess.run([sys.executable, script, folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode != 0:
+        return [result.stdout[-2000:]]
+    with open(path("preprocessed", folder, "nnUNetPlans.json")) as stream:
+        theirs = json.load(stream)
+    result = run("plan", "msd:" + path("raw", folder), "--json", "--quiet")
+    if result.returncode != 0:
+        return [result.stderr]
+    ours = json.loads(result.stdout)
+    wrong = []
+    if ours["axes"] != theirs["transpose_forward"]:
+        wrong.append(f"axes: {ours['axes']} instead of {theirs['transpose_forward']}")
+    if ours["low_resolution"] != ("3d_lowres" in theirs["configurations"]):
+        wrong.append(f"low resolution: {ours['low_resolution']}")
+    for dimensions in ("3d_fullres", "2d"):
+        wrong += differences(ours[dimensions], theirs["configurations"][dimensions], dimensions)
+    schemes = theirs["configurations"]["2d"]["normalization_schemes"]
+    masks = theirs["configurations"]["2d"]["use_mask_for_norm"]
+    for i, channel in enumerate(ours["channels"]):
+        other = theirs["foreground_intensity_properties_per_channel"][str(i)]
+        if channel["normalisation"] != SCHEMES[schemes[i]] or (channel["normalisation"] == "zscore" and ours["masked"] != masks[i]):
+            wrong.append(f"normalisation of channel {i}: {channel['normalisation']}, {ours['masked']} instead of {schemes[i]}, {masks[i]}")
+        # Both draw their own voxels of the foreground: within what draws differ by.
+        spread = other["std"] or 1
+        for key in ("mean", "median", "percentile_00_5", "percentile_99_5"):
+            if abs(channel[key] - other[key]) > 0.05 * spread + (0.05 * abs(other[key]) if key == "percentile_99_5" else 0):
+                wrong.append(f"{key} of channel {i}: {channel[key]} instead of {other[key]}")
+        if abs(channel["deviation"] / spread - 1) > 0.05:
+            wrong.append(f"deviation of channel {i}: {channel['deviation']} instead of {spread}")
+    return wrong
+
+
+def write_set(number, name, channels, labels, cases):
+    """cases: (image of [channel], labels, affine); arrays by x, y, z."""
+    folder = path("raw", f"Dataset{number:03d}_{name}")
+    for part in ("imagesTr", "labelsTr"):
+        os.makedirs(os.path.join(folder, part))
+    count = 0
+    for images, label, affine in cases:
+        for c, image in enumerate(images):
+            nibabel.save(nibabel.Nifti1Image(image.astype("f4"), affine), os.path.join(folder, "imagesTr", f"case_{count:03d}_{c:04d}.nii.gz"))
+        nibabel.save(nibabel.Nifti1Image(label.astype("u1"), affine), os.path.join(folder, "labelsTr", f"case_{count:03d}.nii.gz"))
+        count += 1
+    with open(os.path.join(folder, "dataset.json"), "w") as stream:
+        json.dump({"channel_names": {str(i): c for i, c in enumerate(channels)}, "labels": {"background": 0, **{f"organ {k}": k for k in range(1, labels)}},
+                   "numTraining": count, "file_ending": ".nii.gz"}, stream)
+
+
+random = numpy.random.default_rng(3)
+
+
+def cases_of(count, shape, spread, spacing, labels, channels=1, zeros=0.0):
+    """Volumes about a shape and a spacing, with boxes of labels; a share of each side is zero on both ends."""
+    for _ in range(count):
+        sides = [max(2, int(n * random.uniform(1 - spread, 1 + spread))) for n in shape]
+        mm = [s * random.uniform(1 - spread, 1 + spread) for s in spacing]
+        label = numpy.zeros(sides, dtype="u1")
+        for k in range(1, labels):
+            start = [int(n * random.uniform(0.25, 0.55)) for n in sides]
+            label[tuple(slice(a, a + max(1, n // 5)) for a, n in zip(start, sides))] = k
+        images = [random.normal(100 * (c + 1), 20, sides) + 150 * label for c in range(channels)]
+        for image in images:
+            for axis, n in enumerate(sides):
+                edge = int(n * zeros)
+                index = [slice(None)] * 3
+                for part in (slice(0, edge), slice(n - edge, n)):
+                    index[axis] = part
+                    image[tuple(index)] = 0
+        yield images, label, numpy.diag([*mm, 1])
+
+
+script = path("plan_with_nnunet.py")
+with open(script, "w") as stream:
+    stream.write(NNUNET)
+write_set(901, "isotropic", ["MRI"], 3, cases_of(12, (70, 60, 50), 0.15, (1, 1, 1), 3))
+write_set(902, "thick", ["CT"], 5, cases_of(8, (230, 40, 220), 0.1, (0.8, 4, 0.8), 5))
+write_set(903, "two", ["T1", "T2"], 4, cases_of(9, (64, 80, 72), 0.1, (1.2, 0.9, 1.1), 4, channels=2, zeros=0.15))
+for number, name in ((901, "isotropic"), (902, "thick"), (903, "two")):
+    wrong = compare(number, name)
+    report(not wrong, f"{SETS}: generated, {name}", "\n".join(wrong))
+
+real = os.path.join(os.environ.get("PS_DATA", "nowhere"), "hippocampus")
+if os.path.isdir(real):
+    folder = path("raw", "Dataset904_hippocampus")
+    os.makedirs(os.path.join(folder, "imagesTr"))
+    os.makedirs(os.path.join(folder, "labelsTr"))
+    names = sorted(name for name in os.listdir(os.path.join(real, "imagesTr")) if name.endswith(".nii.gz"))
+    for name in names:
+        shutil.copy(os.path.join(real, "imagesTr", name), os.path.join(folder, "imagesTr", name.replace(".nii.gz", "_0000.nii.gz")))
+        shutil.copy(os.path.join(real, "labelsTr", name), os.path.join(folder, "labelsTr", name))
+    with open(os.path.join(folder, "dataset.json"), "w") as stream:
+        json.dump({"channel_names": {"0": "MRI"}, "labels": {"background": 0, "anterior": 1, "posterior": 2}, "numTraining": len(names),
+                   "file_ending": ".nii.gz"}, stream)
+    wrong = compare(904, "hippocampus")
+    report(not wrong, f"{SETS}: hippocampus", "\n".join(wrong))
+else:
+    skip(f"{SETS}: hippocampus", "no such data here (PS_DATA names the folder that holds hippocampus)")
+done()
