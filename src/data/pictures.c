@@ -179,7 +179,8 @@ ps_status ps_pictures_check_found(const ps_source *source, const char *folder, c
 }
 
 bool ps_picture_has_ending(const char *name) {
-    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".bmp", ".gif",  ".heic",
+                                          ".jp2", ".pgm", ".ppm",  ".tif", ".tiff", ".webp"};
     const char *ending = strrchr(name, '.');
     for (size_t i = 0; ending != NULL && i < sizeof endings / sizeof endings[0]; i++)
         if (strcasecmp(ending, endings[i]) == 0) return true;

@@ -202,6 +202,9 @@ static void wrong_folders_of_classes(void **state) {
     leaves_out("images", 2, 0, "b/2.png", "begins with bytes", "convert");
     put_text("b/2.png", "");
     leaves_out("images", 2, 0, "b/2.png", "is empty", "PNG or JPEG");
+    take_away("b/2.png");
+    put_text("b/3.WebP", "RIFF, of another kind");
+    leaves_out("images", 2, 0, "b/3.WebP", "begins with bytes 52 49 46 46", "convert");
     put_picture("train/a/1.png", 1);
     put_picture("train/b/1.png", 1);
     put_picture("test/c/1.png", 1);
