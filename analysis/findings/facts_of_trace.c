@@ -438,6 +438,7 @@ static ps_status describe_data(const cJSON *data, ps_data_facts *out) {
     out->loss_floor = floor > 0 ? floor : 0;
     int classes = numbers_of(data, PS_KEY(DATA, class_counts), NULL, 0);
     if (classes == 0 || classes != out->classes) return PS_OK;
+    if (number_of(data, PS_KEY(DATA, looked_at)) > 0) return PS_OK; /* a class may be missing there alone */
     PS_TRY(PS_ALLOC((size_t)classes, &out->class_count, "facts of the data"));
     numbers_of(data, PS_KEY(DATA, class_counts), out->class_count, classes);
     return PS_OK;

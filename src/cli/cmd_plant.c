@@ -30,7 +30,7 @@ const ps_command ps_command_plant = {
         "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 \\\n"
         "      --out planted.safetensors\n",
     .options = options,
-    .run_options = "data,size,train_limit,test_limit,fold,folds,split_file,skip_bad,probe,batch",
+    .run_options = "data,size,train_limit,test_limit,fold,folds,split_file,skip_bad,cache_mb,mean,std,probe,batch",
     .min_positional = 1,
     .max_positional = 1,
 };

@@ -251,7 +251,16 @@ static void gather(const stock *all, ps_choice *out) {
     }
 }
 
-ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dataset_options *options, ps_choice *out) {
+/* Folds are cut before: they are the same whatever can be read. */
+static int leave_out(ps_source_place *place, int count, bool *const bad[PS_SOURCE_PARTS]) {
+    int kept = 0;
+    for (int i = 0; i < count; i++)
+        if (bad == NULL || bad[place[i].part] == NULL || !bad[place[i].part][place[i].index]) place[kept++] = place[i];
+    return kept;
+}
+
+ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dataset_options *options,
+                         bool *const bad[PS_SOURCE_PARTS], ps_choice *out) {
     size_t most = (size_t)source->count[PS_SOURCE_TRAIN] + (size_t)source->count[PS_SOURCE_TEST];
     stock all = {NULL, NULL, 0, 0};
     ps_status status = PS_OK;
@@ -261,6 +270,8 @@ ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dat
     PS_TRY_CLEANUP(PS_ALLOC(most, &out->place, "data set"));
     if (options->folds > 0 || options->split_file != NULL) PS_TRY_CLEANUP(stock_fold(name, source, options, &all));
     else stock_parts(source, &all);
+    all.train_count = leave_out(all.train, all.train_count, bad);
+    all.test_count = leave_out(all.test, all.test_count, bad);
     PS_TRY_CLEANUP(limit(name, &all, options, out->count));
     gather(&all, out);
 cleanup:

@@ -17,8 +17,9 @@ typedef struct {
     int count[PS_SPLITS];
 } ps_choice;
 
-/* name: of the data, for sentences. */
-ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dataset_options *options, ps_choice *out);
+/* name: of the data, for sentences. bad[part][index]: samples that are in no split; NULL: all may be. */
+ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dataset_options *options,
+                         bool *const bad[PS_SOURCE_PARTS], ps_choice *out);
 void ps_choice_clear(ps_choice *choice);
 
 /* Fold `fold` of `folds`, as scikit-learn's KFold(folds, shuffle=True, random_state=12345) cuts 0 .. count - 1, which

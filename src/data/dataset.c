@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/digest.h"
 #include "core/memory.h"
-#include "data/census.h"
 #include "data/foreground.h"
 #include "data/patch.h"
 #include "data/samples.h"
+#include "data/survey.h"
 
 enum { BYTE_VALUES = 256 };
 
@@ -23,16 +22,13 @@ struct ps_dataset {
     int beyond;          /* label of a patch's positions beyond the sample */
     ps_rng_key fixed_key;
     int classes;
-    uint64_t *label_count;                /* [PS_SPLITS][classes] */
-    double *mean, *deviation;             /* [c], by which pixels are normalised */
-    double *pixel_mean, *pixel_deviation; /* [c], of the training images in use, as stored */
-    ps_census_counts census;
-    float *byte_value;      /* [c][256]: every byte normalised; NULL for float pixels */
-    uint8_t *grey;          /* [c]; NULL for float pixels */
-    uint8_t *outside_bytes; /* [2][c], the mean and black; NULL for float pixels */
-    float *outside;         /* [2][c], likewise */
-    bool raw;               /* pixels are given as stored */
-    char digest[17];
+    ps_survey survey;
+    double *mean, *deviation; /* [c], by which pixels are normalised */
+    float *byte_value;        /* [c][256]: every byte normalised; NULL for float pixels */
+    uint8_t *grey;            /* [c]; NULL for float pixels */
+    uint8_t *outside_bytes;   /* [2][c], the mean and black; NULL for float pixels */
+    float *outside;           /* [2][c], likewise */
+    bool raw;                 /* pixels are given as stored */
 };
 
 /* ---- opening ---- */
@@ -47,190 +43,75 @@ static ps_status check_options(const ps_dataset_options *options) {
     if (options->train_limit < 0 || options->test_limit < 0)
         return ps_fail(PS_ERR_USAGE, "a limit of %d images makes no sense; give 1 or more, or 0 for all",
                        options->train_limit < 0 ? options->train_limit : options->test_limit);
+    for (int c = 0; c < options->moments; c++)
+        if (!isfinite(options->mean[c]) || !(options->deviation[c] > 0) || !isfinite(options->deviation[c]))
+            return ps_fail(PS_ERR_USAGE,
+                           "mean %g and deviation %g of channel %d are no moments; a deviation is above 0",
+                           options->mean[c], options->deviation[c], c);
     for (int i = 0; i < (options->patch_sides > 0 ? 3 : 0); i++)
         if (options->patch[i] < 1 || options->patch[i] > LARGEST)
             return ps_fail(PS_ERR_USAGE, "sides of a patch must be 1 to %d, not %d", LARGEST, options->patch[i]);
     return PS_OK;
 }
 
-/* ---- normalisation and identity ---- */
+/* ---- normalisation ---- */
 
-/* Looks at every sample of a split in turn. */
-typedef ps_status visitor(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context);
-
-static ps_status visit(ps_dataset *dataset, ps_split split, visitor *function, void *context) {
-    for (int i = 0; i < ps_samples_count(dataset->samples, split); i++) {
-        ps_sample_view view;
-        PS_TRY(ps_samples_get(dataset->samples, split, i, &view));
-        ps_status status = function(dataset, split, &view, context);
-        ps_samples_release(dataset->samples);
-        PS_TRY(status);
-    }
-    return PS_OK;
-}
-
-/* Of one channel. Bytes are counted, so their moments are exact; floats take two passes in double. */
-typedef struct {
-    uint64_t byte_sum, byte_squares;
-    double sum, squares;
-} channel_sums;
-
-typedef struct {
-    channel_sums *channel; /* [c] */
-    size_t positions;
-    bool around_mean; /* the second pass over floats */
-} moments;
-
-static void add_bytes(channel_sums *sums, const uint8_t *pixel, size_t positions, size_t channels) {
-    uint64_t sum = 0, squares = 0;
-    for (size_t i = 0; i < positions; i++) {
-        uint64_t value = pixel[i * channels];
-        sum += value;
-        squares += value * value;
-    }
-    sums->byte_sum += sum;
-    sums->byte_squares += squares;
-}
-
-static void add_floats(channel_sums *sums, const float *pixel, size_t positions, size_t channels) {
-    for (size_t i = 0; i < positions; i++) sums->sum += pixel[i * channels];
-}
-
-static void add_float_squares(channel_sums *sums, double mean, const float *pixel, size_t positions, size_t channels) {
-    for (size_t i = 0; i < positions; i++) {
-        double from_mean = pixel[i * channels] - mean;
-        sums->squares += from_mean * from_mean;
-    }
-}
-
-static ps_status add_to_moments(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
-    moments *m = context;
-    size_t channels = (size_t)view->size.pixels.c, positions = ps_shape_positions(view->size.pixels);
-    (void)split;
-    for (size_t c = 0; c < channels; c++) {
-        if (dataset->byte_value != NULL)
-            add_bytes(&m->channel[c], (const uint8_t *)view->pixel + c, positions, channels);
-        else if (!m->around_mean) add_floats(&m->channel[c], (const float *)view->pixel + c, positions, channels);
-        else add_float_squares(&m->channel[c], dataset->mean[c], (const float *)view->pixel + c, positions, channels);
-    }
-    if (!m->around_mean) m->positions += positions;
-    return PS_OK;
-}
-
-static ps_status sum_up(ps_dataset *dataset, moments *m) {
+/* The moments by which pixels are normalised: those that were found, those that are given, or none. */
+static ps_status set_moments(ps_dataset *dataset, const ps_dataset_options *o) {
+    const ps_survey *found = &dataset->survey;
     size_t channels = (size_t)dataset->size.pixels.c;
-    bool bytes = dataset->byte_value != NULL;
-    PS_TRY(visit(dataset, PS_SPLIT_TRAIN, add_to_moments, m));
-    double positions = (double)m->positions;
+    bool bytes = ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE;
+    if (o->moments > 0 && (size_t)o->moments != channels)
+        return ps_fail(PS_ERR_USAGE, "%s: means and deviations of %d channels are given, and images have %zu",
+                       dataset->source, o->moments, channels);
+    for (size_t c = 0; c < channels; c++) {
+        double scale = bytes ? BYTE_VALUES - 1 : 1, deviation = found->deviation[c];
+        dataset->mean[c] = found->mean[c];
+        dataset->deviation[c] = deviation > 0.0 ? deviation : 1.0; /* a channel that never changes is only centred */
+        if (o->moments > 0) {
+            dataset->mean[c] = scale * o->mean[c];
+            dataset->deviation[c] = scale * o->deviation[c];
+        }
+        if (!dataset->raw) continue;
+        dataset->mean[c] = 0;
+        dataset->deviation[c] = 1;
+    }
+    return PS_OK;
+}
+
+static void fill_tables(ps_dataset *dataset) {
+    size_t channels = (size_t)dataset->size.pixels.c;
     for (size_t c = 0; c < channels; c++)
-        dataset->mean[c] = (bytes ? (double)m->channel[c].byte_sum : m->channel[c].sum) / positions;
-    m->around_mean = true;
-    if (!bytes) PS_TRY(visit(dataset, PS_SPLIT_TRAIN, add_to_moments, m));
-    for (size_t c = 0; c < channels; c++) {
-        double mean = dataset->mean[c], *deviation = &dataset->deviation[c];
-        *deviation = bytes ? sqrt(fmax(0.0, (double)m->channel[c].byte_squares / positions - mean * mean))
-                           : sqrt(m->channel[c].squares / positions);
-        dataset->pixel_mean[c] = dataset->mean[c];
-        dataset->pixel_deviation[c] = *deviation;
-        if (!(*deviation > 0.0)) *deviation = 1.0; /* a channel that never changes is only centred */
+        dataset->outside[channels + c] = (float)((0 - dataset->mean[c]) / dataset->deviation[c]);
+    for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++) {
+        dataset->grey[c] = (uint8_t)lrint(dataset->survey.mean[c]);
+        dataset->outside_bytes[c] = (uint8_t)lrint(fmin(fmax(dataset->mean[c], 0), BYTE_VALUES - 1));
+        for (size_t v = 0; v < BYTE_VALUES; v++)
+            dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - dataset->mean[c]) / dataset->deviation[c]);
     }
-    return PS_OK;
 }
 
-static ps_status compute_normalisation(ps_dataset *dataset) {
+static ps_status compute_normalisation(ps_dataset *dataset, const ps_dataset_options *options) {
     size_t channels = (size_t)dataset->size.pixels.c;
-    moments m = {NULL, 0, false};
     PS_TRY(PS_ALLOC(channels, &dataset->mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
-    PS_TRY(PS_ALLOC(channels, &dataset->pixel_mean, "data set"));
-    PS_TRY(PS_ALLOC(channels, &dataset->pixel_deviation, "data set"));
     PS_TRY(PS_ALLOC(2 * channels, &dataset->outside, "data set"));
     if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE) {
         PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
         PS_TRY(PS_ALLOC(channels, &dataset->grey, "data set"));
         PS_TRY(PS_ALLOC(2 * channels, &dataset->outside_bytes, "data set"));
     }
-    PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
-    ps_status status = sum_up(dataset, &m);
-    ps_free(m.channel);
-    for (size_t c = 0; dataset->raw && c < channels; c++) {
-        dataset->mean[c] = 0;
-        dataset->deviation[c] = 1;
-    }
-    for (size_t c = 0; c < channels; c++)
-        dataset->outside[channels + c] = (float)((0 - dataset->mean[c]) / dataset->deviation[c]);
-    for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++) {
-        dataset->grey[c] = (uint8_t)lrint(dataset->pixel_mean[c]);
-        dataset->outside_bytes[c] = (uint8_t)lrint(dataset->mean[c]);
-        for (size_t v = 0; v < BYTE_VALUES; v++)
-            dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - dataset->mean[c]) / dataset->deviation[c]);
-    }
-    return status;
-}
-
-static void digest_size(ps_digest *digest, ps_shape size) {
-    const int sides[3] = {size.d, size.h, size.w};
-    for (int i = 0; i < 3; i++) ps_digest_u64(digest, (uint64_t)sides[i]);
-}
-
-/* What comes of looking at every sample in use. */
-typedef struct {
-    ps_digest digest;
-    ps_census census;
-} all_samples;
-
-static ps_status digest_pixels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
-    ps_pixel_type type = ps_samples_source(dataset->samples)->type;
-    size_t element = type == PS_PIXEL_BYTE ? sizeof(uint8_t) : sizeof(float);
-    all_samples *all = context;
-    if (ps_samples_differ(dataset->samples)) digest_size(&all->digest, view->size.pixels);
-    ps_digest_bytes(&all->digest, view->pixel, ps_shape_elements(view->size.pixels) * element);
-    ps_census_add_pixels(&all->census, split, view, type);
+    PS_TRY(set_moments(dataset, options));
+    fill_tables(dataset);
     return PS_OK;
 }
 
-/* Counts them on the way. What formats promise in source.h; a broken promise would be a wild read later. */
-static ps_status digest_labels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
-    uint64_t *count = dataset->label_count + (size_t)split * (size_t)dataset->classes;
-    all_samples *all = context;
-    for (size_t i = 0; i < view->labels; i++) {
-        int label = view->label[i];
-        if (label < -1 || label >= dataset->classes)
-            return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave label %d of %d classes", dataset->source,
-                           label, dataset->classes);
-        if (label >= 0) count[label]++;
-    }
-    if (ps_samples_differ(dataset->samples)) digest_size(&all->digest, view->size.mask);
-    ps_digest_bytes(&all->digest, view->label, view->labels * sizeof *view->label);
-    ps_census_add_labels(&all->census, split, view);
-    return PS_OK;
-}
-
-static ps_status visit_all(ps_dataset *dataset, all_samples *all) {
-    ps_shape size = dataset->size.pixels;
-    const int shape[6] = {size.c, size.d, size.h, size.w, dataset->classes, ps_samples_source(dataset->samples)->type};
-    for (int i = 0; i < 6; i++) ps_digest_u64(&all->digest, (uint64_t)shape[i]);
-    if (dataset->raw) ps_digest_u64(&all->digest, 1); /* other numbers for the network */
-    for (int split = 0; split < PS_SPLITS; split++) {
-        ps_digest_u64(&all->digest, (uint64_t)ps_samples_count(dataset->samples, (ps_split)split));
-        PS_TRY(visit(dataset, (ps_split)split, digest_pixels, all));
-        PS_TRY(visit(dataset, (ps_split)split, digest_labels, all));
-    }
-    return PS_OK;
-}
-
-static ps_status compute_digest(ps_dataset *dataset) {
-    all_samples all = {.digest = ps_digest_start()};
-    ps_status status =
-        ps_census_init(&all.census, ps_samples_count(dataset->samples, PS_SPLIT_TRAIN), dataset->size.pixels.c);
-    if (status == PS_OK) status = visit_all(dataset, &all);
-    if (status == PS_OK) {
-        ps_census_end(&all.census, dataset->pixel_mean, dataset->pixel_deviation, dataset->size.pixels.c);
-        ps_digest_hex(&all.digest, dataset->digest);
-        dataset->census = all.census.counts;
-    }
-    ps_census_clear(&all.census);
-    return status;
+static ps_status take_survey(ps_dataset *dataset, const ps_dataset_options *o) {
+    char given[PS_MOST_MOMENTS * 64] = "";
+    for (int c = 0; c < o->moments; c++)
+        snprintf(given + strlen(given), sizeof given - strlen(given), " %.17g %.17g", o->mean[c], o->deviation[c]);
+    ps_survey_options options = {dataset->source, given, dataset->classes, dataset->raw};
+    return ps_survey_run(dataset->samples, &options, &dataset->survey);
 }
 
 /* ---- opening ---- */
@@ -286,21 +167,47 @@ static ps_status set_patch(ps_dataset *dataset, const ps_dataset_options *option
     return check_masks(dataset);
 }
 
+/* Samples of which some cannot be decoded are chosen anew without them, or refused. One alone says it itself. */
+static ps_status open_samples(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source,
+                              bool *bad[PS_SOURCE_PARTS]) {
+    for (;;) {
+        ps_samples_options samples = {.side = options->size,
+                                      .most_bytes = options->most_bytes,
+                                      .large_bytes = options->large_bytes,
+                                      .foreground = options->patch_sides > 0};
+        PS_TRY(ps_choice_make(dataset->source, source, options, bad, &samples.choice));
+        PS_TRY(ps_samples_create(dataset->source, source, &samples, &dataset->samples));
+        if (ps_samples_bad(dataset->samples) == 0) return PS_OK;
+        PS_TRY(ps_samples_close_files(dataset->samples, source, bad));
+        ps_samples_destroy(dataset->samples);
+        dataset->samples = NULL;
+        PS_TRY(ps_source_check_bad(source, dataset->source, options->skip_bad));
+    }
+}
+
+static ps_status choose_samples(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source) {
+    bool *bad[PS_SOURCE_PARTS] = {NULL};
+    ps_status status = PS_OK;
+    for (int part = 0; part < PS_SOURCE_PARTS; part++)
+        PS_TRY_CLEANUP(PS_ALLOC((size_t)source->count[part], &bad[part], "data set"));
+    status = open_samples(dataset, options, source, bad);
+cleanup:
+    for (int part = 0; part < PS_SOURCE_PARTS; part++) ps_free(bad[part]);
+    return status;
+}
+
 static ps_status fill(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source) {
-    ps_samples_options samples = {
-        .side = options->size, .most_bytes = options->most_bytes, .foreground = options->patch_sides > 0};
     dataset->raw = options->raw;
     PS_TRY(check_source(dataset->source, source));
     PS_TRY(ps_source_check_bad(source, dataset->source, options->skip_bad));
     dataset->classes = source->labels == PS_LABEL_NONE ? 0 : source->classes;
     PS_TRY(name_classes(source, dataset->classes));
-    PS_TRY(PS_ALLOC((size_t)PS_SPLITS * (size_t)dataset->classes, &dataset->label_count, "data set"));
-    PS_TRY(ps_choice_make(dataset->source, source, options, &samples.choice));
-    PS_TRY(ps_samples_create(dataset->source, source, &samples, &dataset->samples));
+    PS_TRY(choose_samples(dataset, options, source));
     dataset->size = ps_samples_common_size(dataset->samples);
     PS_TRY(set_patch(dataset, options));
-    PS_TRY(compute_normalisation(dataset));
-    return compute_digest(dataset);
+    PS_TRY(take_survey(dataset, options));
+    ps_samples_settle(dataset->samples);
+    return compute_normalisation(dataset, options);
 }
 
 ps_status ps_dataset_of_source(const char *name, const ps_dataset_options *options, ps_source *source,
@@ -330,11 +237,9 @@ ps_status ps_dataset_open(const char *name, const ps_dataset_options *options, p
 void ps_dataset_close(ps_dataset *dataset) {
     if (dataset == NULL) return;
     ps_samples_destroy(dataset->samples);
-    ps_free(dataset->label_count);
+    ps_survey_clear(&dataset->survey);
     ps_free(dataset->mean);
     ps_free(dataset->deviation);
-    ps_free(dataset->pixel_mean);
-    ps_free(dataset->pixel_deviation);
     ps_free(dataset->byte_value);
     ps_free(dataset->grey);
     ps_free(dataset->outside_bytes);
@@ -353,7 +258,7 @@ ps_shape ps_dataset_sample_shape(const ps_dataset *dataset) {
 
 int ps_dataset_classes(const ps_dataset *dataset) { return dataset->classes; }
 const char *ps_dataset_source(const ps_dataset *dataset) { return dataset->source; }
-const char *ps_dataset_digest(const ps_dataset *dataset) { return dataset->digest; }
+const char *ps_dataset_digest(const ps_dataset *dataset) { return dataset->survey.digest; }
 
 size_t ps_dataset_labels_per_sample(const ps_dataset *dataset) {
     ps_label_kind kind = ps_samples_source(dataset->samples)->labels;
@@ -373,6 +278,14 @@ ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int inde
     return size.pixels;
 }
 
+int ps_dataset_looked_at(const ps_dataset *dataset) { return dataset->survey.looked_at; }
+
+void ps_dataset_expect(const ps_dataset *dataset, ps_split split, const uint32_t *index, size_t count) {
+    ps_samples_expect(dataset->samples, split, index, count);
+}
+
+bool ps_dataset_is_held(const ps_dataset *dataset) { return ps_samples_are_held(dataset->samples); }
+
 const char *ps_dataset_left_out(const ps_dataset *dataset, int index) {
     const ps_source *source = ps_samples_source(dataset->samples);
     return (size_t)index < source->bad_count ? source->bad[index] : NULL;
@@ -386,16 +299,16 @@ const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index) {
 int ps_dataset_count(const ps_dataset *dataset, ps_split split) { return ps_samples_count(dataset->samples, split); }
 
 size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index) {
-    return dataset->label_count[(size_t)split * (size_t)dataset->classes + (size_t)class_index];
+    return dataset->survey.label_count[(size_t)split * (size_t)dataset->classes + (size_t)class_index];
 }
 
 /* Pixels are normalised one by one, and so are their moments. */
 void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *mean, double *deviation) {
-    *mean = (dataset->pixel_mean[channel] - dataset->mean[channel]) / dataset->deviation[channel];
-    *deviation = dataset->pixel_deviation[channel] / dataset->deviation[channel];
+    *mean = (dataset->survey.mean[channel] - dataset->mean[channel]) / dataset->deviation[channel];
+    *deviation = dataset->survey.deviation[channel] / dataset->deviation[channel];
 }
 
-const ps_census_counts *ps_dataset_census(const ps_dataset *dataset) { return &dataset->census; }
+const ps_census_counts *ps_dataset_census(const ps_dataset *dataset) { return &dataset->survey.census; }
 
 static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels,
                             float *x) {
@@ -418,7 +331,7 @@ ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index
     if (dataset->byte_value != NULL) normalise_bytes(dataset, view.pixel, positions, channels, x);
     else normalise_floats(dataset, view.pixel, positions, channels, x);
     for (size_t i = 0; i < view.labels; i++) label[i] = view.label[i];
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 
@@ -428,7 +341,7 @@ ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int
     PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
     memcpy(pixel, view.pixel, ps_shape_elements(view.size.pixels));
     for (size_t i = 0; i < view.labels; i++) label[i] = view.label[i];
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 
@@ -470,7 +383,7 @@ ps_status ps_dataset_patch(const ps_dataset *dataset, ps_split split, int index,
     PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
     ps_cut cut = cut_of(dataset, &view, place);
     cut_floats(dataset, &view, &cut, outside, x, label);
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 
@@ -481,7 +394,7 @@ ps_status ps_dataset_patch_bytes(const ps_dataset *dataset, ps_split split, int 
     ps_cut cut = cut_of(dataset, &view, place);
     ps_cut_bytes(&cut, view.size.pixels, view.pixel, dataset->patch, outside, pixel);
     cut_labels(dataset, &view, &cut, label);
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 
@@ -496,7 +409,7 @@ ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index,
     ps_cut cut = drawn ? ps_cut_around(view.size.pixels, dataset->patch, position)
                        : ps_cut_centre(view.size.pixels, dataset->patch);
     cut_floats(dataset, &view, &cut, ps_dataset_outside(dataset, false), x, label);
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 
@@ -522,7 +435,7 @@ ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index,
         return source->functions->truth(source, at.part, at.index, label);
     PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
     memcpy(label, view.label, view.labels * sizeof *label);
-    ps_samples_release(dataset->samples);
+    ps_samples_release(dataset->samples, &view);
     return PS_OK;
 }
 

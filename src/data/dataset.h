@@ -3,7 +3,7 @@
  *
  * A data set reads the headers of its source, chooses samples, and gives them as floats, channels-last [d][h][w][c],
  * resized where that is asked for and normalised per channel with the training split's moments. Those, and the digest,
- * need every sample in use once. Splits: `train` and `test` as the format says; the probe set is cut from the END of
+ * need every sample in use once; of large sets a few are looked at. Splits: `train` and `test` as the format says; the probe set is cut from the END of
  * the training split and never trained on (a fixed, held-apart set for deadness). */
 #ifndef PS_DATA_DATASET_H
 #define PS_DATA_DATASET_H
@@ -18,6 +18,8 @@
 
 typedef enum { PS_SPLIT_TRAIN, PS_SPLIT_PROBE, PS_SPLIT_TEST, PS_SPLITS } ps_split;
 
+enum { PS_MOST_MOMENTS = 16 };
+
 typedef struct {
     int size;        /* wanted height and width (and depth in 3D); 0: as stored */
     int probe_count; /* images held apart for the probe */
@@ -25,9 +27,15 @@ typedef struct {
     int test_limit;  /* likewise; 0: all */
     bool raw;        /* pixels as stored, neither centred nor scaled */
     uint64_t seed;   /* synthetic data only */
-    /* Samples are held in memory where all of them take no more; else each is decoded when it is asked for, which needs
-     * memory for one, and time. 0: they are held whatever they take. What is read is the same, bit for bit. */
+    /* Samples are held in memory where all of them take no more; else a cache of that size holds those used last, and
+     * those that are used next (ps_dataset_expect). 0: no bound. What is read is the same, bit for bit. */
     size_t most_bytes;
+    /* A set whose samples take more is large, whatever may be held: opening it looks at a few samples (data/survey.h).
+     * 0: 1 GiB. */
+    size_t large_bytes;
+    /* Moments by which pixels are normalised, instead of the training samples' own; of bytes in shares of 255. 0: none. */
+    int moments;
+    double mean[PS_MOST_MOMENTS], deviation[PS_MOST_MOMENTS];
     /* What a network sees of a sample, where it is not all of it (data/patch.h): its sides d, h, w; with patch_sides 2
      * h and w of one slice, with 1 one number for all sides that samples have, with 0 whole samples. */
     int patch[3], patch_sides;
@@ -64,9 +72,16 @@ bool ps_dataset_has_patch(const ps_dataset *dataset);
 /* Of one whole sample, and of its mask (NULL: not wanted; all zero where labels are no masks). */
 ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask);
 int ps_dataset_count(const ps_dataset *dataset, ps_split split);
-/* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits); borrowed. */
+/* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits), of a large set
+ * of names, sizes and lengths of files, and of what was looked at; borrowed. */
 const char *ps_dataset_source(const ps_dataset *dataset);
 const char *ps_dataset_digest(const ps_dataset *dataset);
+/* Training samples of a large set that moments and counts were taken from; 0: all were. */
+int ps_dataset_looked_at(const ps_dataset *dataset);
+/* Whether all samples are in memory; and, where they are not, which will be used next, in this order, so that they can
+ * be decoded meanwhile. */
+bool ps_dataset_is_held(const ps_dataset *dataset);
+void ps_dataset_expect(const ps_dataset *dataset, ps_split split, const uint32_t *index, size_t count);
 /* Sentences of samples that were left out, as they cannot be read; NULL past the last. Borrowed. */
 const char *ps_dataset_left_out(const ps_dataset *dataset, int index);
 /* As the source names it, else its number. For tests: nothing shows the names of classes yet. */

@@ -25,12 +25,14 @@ struct ps_loader {
     uint32_t train_count;
     ps_augment_plan augment;
     ps_rng_key order_key, mix_key;
-    ps_mix mix;      /* of the latest training batch */
-    float *partner;  /* [batch][elements]: partners that are no rows of what is filled; NULL: nothing is mixed */
-    int32_t *other;  /* [batch]: labels of all partners */
-    uint32_t *order; /* permutation of epoch `order_epoch` */
-    uint64_t order_epoch;
-    bool order_known;
+    ps_mix mix;     /* of the latest training batch */
+    float *partner; /* [batch][elements]: partners that are no rows of what is filled; NULL: nothing is mixed */
+    int32_t *other; /* [batch]: labels of all partners */
+    /* Permutations of an epoch with an even number and of one with an odd one, so that the end of an epoch can see the
+     * start of the next; [0] alone where nobody looks ahead. */
+    uint32_t *order[2];
+    uint64_t order_epoch[2];
+    bool order_known[2], ahead;
     failure failed; /* of the batch at hand */
 };
 
@@ -154,7 +156,9 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     loader->order_key = ps_rng_key_of(options->seed, "data/order");
     loader->mix_key = ps_rng_key_of(options->seed, "data/mix");
     loader->mix.share = 1;
-    ps_status status = PS_ALLOC(loader->train_count, &loader->order, "loader");
+    loader->ahead = !ps_dataset_is_held(dataset);
+    ps_status status = PS_ALLOC(loader->train_count, &loader->order[0], "loader");
+    if (status == PS_OK && loader->ahead) status = PS_ALLOC(loader->train_count, &loader->order[1], "loader");
     if (status == PS_OK && ps_mix_used(&options->mix)) status = prepare_mixing(loader);
     if (status != PS_OK) {
         ps_loader_destroy(loader);
@@ -167,7 +171,7 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
 void ps_loader_destroy(ps_loader *loader) {
     if (loader == NULL) return;
     pthread_mutex_destroy(&loader->failed.lock);
-    ps_free(loader->order);
+    for (int i = 0; i < 2; i++) ps_free(loader->order[i]);
     ps_free(loader->partner);
     ps_free(loader->other);
     ps_free(loader);
@@ -190,9 +194,11 @@ static ptrdiff_t partner_of(const batch_job *job, size_t row) {
 
 static bool is_filled(const batch_job *job, ptrdiff_t row) { return row >= 0 && row < (ptrdiff_t)job->rows; }
 
+static size_t slot_of(const ps_loader *loader, uint64_t epoch) { return loader->ahead ? epoch & 1 : 0; }
+
 /* Sample number `place` of an epoch, whose order was drawn where there is one. */
 static uint32_t sample_at(const ps_loader *loader, uint64_t epoch, uint64_t place) {
-    if (loader->options.epoch_steps == 0) return loader->order[place];
+    if (loader->options.epoch_steps == 0) return loader->order[slot_of(loader, epoch)][place];
     return ps_rng_below(ps_rng_key_fold(loader->order_key, epoch), place, loader->train_count);
 }
 
@@ -291,13 +297,38 @@ static ps_status fill_batch(ps_loader *loader, batch_job *job, ps_threads *threa
 static ps_loader_rows whole_batch(const ps_loader *loader) { return (ps_loader_rows){0, loader->options.batch}; }
 
 static void draw_order(ps_loader *loader, uint64_t epoch) {
-    bool drawn = loader->order_known && loader->order_epoch == epoch;
+    size_t slot = slot_of(loader, epoch);
+    uint32_t *order = loader->order[slot];
+    bool drawn = loader->order_known[slot] && loader->order_epoch[slot] == epoch;
     if (drawn || loader->options.epoch_steps > 0) return;
     if (loader->options.stored_order)
-        for (uint32_t i = 0; i < loader->train_count; i++) loader->order[i] = i;
-    else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
-    loader->order_epoch = epoch;
-    loader->order_known = true;
+        for (uint32_t i = 0; i < loader->train_count; i++) order[i] = i;
+    else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, order);
+    loader->order_epoch[slot] = epoch;
+    loader->order_known[slot] = true;
+}
+
+/* The images of the steps from this one on, for whoever decodes them meanwhile. */
+static void expect_steps(ps_loader *loader, uint64_t step) {
+    enum { MOST = 256 };
+    uint32_t next[MOST];
+    size_t count = 0, images = (size_t)step_images(&loader->options);
+    uint64_t steps = ps_loader_steps_per_epoch(loader);
+    if (!loader->ahead) return;
+    for (; count < MOST; step++) {
+        draw_order(loader, step / steps);
+        for (size_t i = 0; i < images && count < MOST; i++)
+            next[count++] = sample_at(loader, step / steps, step % steps * images + i);
+    }
+    ps_dataset_expect(loader->dataset, PS_SPLIT_TRAIN, next, count);
+}
+
+static void expect_plain(const ps_loader *loader, ps_split split, size_t first) {
+    enum { MOST = 64 };
+    uint32_t next[MOST];
+    size_t count = 0, all = (size_t)ps_dataset_count(loader->dataset, split);
+    for (; loader->ahead && count < MOST && first + count < all; count++) next[count] = (uint32_t)(first + count);
+    if (count > 0) ps_dataset_expect(loader->dataset, split, next, count);
 }
 
 double ps_loader_file_order(ps_loader *loader) {
@@ -349,6 +380,7 @@ ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows 
                      .label = label};
     loader->mix = ps_mix_draw(&loader->options.mix, loader->mix_key, step, epoch, loader->shape);
     PS_TRY(fill_batch(loader, &job, threads));
+    expect_steps(loader, step + 1);
     if (!mixes(loader)) return PS_OK;
     ps_threads_run(threads, job.chunks, mix_chunk, &job);
     mix_labels(&job);
@@ -376,7 +408,9 @@ ps_status ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_
                      .x = x,
                      .label = label};
     if (real != NULL) *real = (int)(left < wanted ? left : wanted);
-    return fill_batch(loader, &job, threads);
+    PS_TRY(fill_batch(loader, &job, threads));
+    expect_plain(loader, split, first + wanted);
+    return PS_OK;
 }
 
 ps_status ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, int *real,

@@ -87,6 +87,7 @@ ps_status ps_source_check_bad(const ps_source *source, const char *name, bool sk
     char all[800] = "";
     size_t used = 0;
     if (skip || source->bad_count == 0) return PS_OK;
+    if (source->bad_count == 1) return ps_fail(PS_ERR_INPUT, "%s (or leave it out with --skip-bad)", source->bad[0]);
     for (size_t i = 0; i < source->bad_count && i < SHOWN && used < sizeof all; i++)
         used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? " | " : "", source->bad[i]);
     return ps_fail(PS_ERR_INPUT, "%s: %zu samples cannot be read%s: %s; mend them, or leave them out with --skip-bad",

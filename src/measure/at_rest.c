@@ -99,10 +99,11 @@ static ps_status describe_data(const ps_dataset *set, ps_data_facts *out) {
     out->known = true;
     for (int c = 0; c < out->channels; c++) ps_dataset_input_moments(set, c, &out->mean[c], &out->sd[c]);
     out->out_of_range = (double)census->no_class;
-    out->constant = census->constant;
-    out->duplicates = census->identical;
+    bool all = ps_dataset_looked_at(set) == 0; /* else few were looked at, and nothing is known of the others */
+    out->constant = all ? census->constant : (double)NAN;
+    out->duplicates = all ? census->identical : (double)NAN;
     if (!isnan(census->probe_distance)) out->probe_distance = census->probe_distance;
-    if (out->classes == 0) return PS_OK;
+    if (out->classes == 0 || !all) return PS_OK;
     PS_TRY(PS_ALLOC((size_t)out->classes, &out->class_count, "facts of the data"));
     for (int i = 0; i < out->classes; i++)
         out->class_count[i] = (double)ps_dataset_count_labels(set, PS_SPLIT_TRAIN, i);

@@ -55,6 +55,7 @@ typedef struct {
     const double *input_mean, *input_sd; /* [channels] */
     const double *class_count;           /* [classes of the run]; whole numbers */
     const char *const *class_name;       /* [classes of the run]; NULL: nothing is measured of each class */
+    int looked_at;                       /* training images that moments and counts were taken from; 0: all of them */
     double no_class, constant, identical, probe_distance, file_order;
     double loss_floor; /* NaN: labels are not softened */
 } ps_probe_data;

@@ -52,6 +52,7 @@ static void add_known(ps_trace_writer *trace, const char *key, double value) {
 static void add_found(ps_trace_writer *trace, const ps_probe_data *data, int classes) {
     ps_trace_add_values(trace, PS_KEY(DATA, input_mean), data->input_mean, (size_t)data->channels);
     ps_trace_add_values(trace, PS_KEY(DATA, input_sd), data->input_sd, (size_t)data->channels);
+    if (data->looked_at > 0) ps_trace_add_whole(trace, PS_KEY(DATA, looked_at), data->looked_at);
     ps_trace_begin_array(trace, PS_KEY(DATA, class_counts));
     for (int i = 0; i < classes; i++) ps_trace_add_whole(trace, NULL, (int64_t)data->class_count[i]);
     ps_trace_close_scope(trace);
@@ -61,8 +62,10 @@ static void add_found(ps_trace_writer *trace, const ps_probe_data *data, int cla
         ps_trace_close_scope(trace);
     }
     ps_trace_add_whole(trace, PS_KEY(DATA, no_class), (int64_t)data->no_class);
-    ps_trace_add_whole(trace, PS_KEY(DATA, constant), (int64_t)data->constant);
-    ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
+    if (data->looked_at == 0) {
+        ps_trace_add_whole(trace, PS_KEY(DATA, constant), (int64_t)data->constant);
+        ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
+    }
     add_known(trace, PS_KEY(DATA, probe_distance), data->probe_distance);
     add_known(trace, PS_KEY(DATA, file_order), data->file_order);
     if (!isnan(data->loss_floor)) ps_trace_add_double(trace, PS_KEY(DATA, loss_floor), data->loss_floor);

@@ -80,6 +80,7 @@ static ps_status find_data(const ps_session *session, found *f) {
     f->data = (ps_probe_data){.channels = channels,
                               .input_mean = f->input_mean,
                               .input_sd = f->input_sd,
+                              .looked_at = ps_dataset_looked_at(set),
                               .class_count = f->class_count,
                               .class_name = ps_dataset_has_masks(set) ? f->class_name : NULL,
                               .no_class = (double)census->no_class,

@@ -39,17 +39,33 @@ static ps_status read_fold(const ps_run_config *c, ps_dataset_options *data) {
     return PS_OK;
 }
 
+static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) {
+    int deviations = 0;
+    if (c->mean[0] == '\0' && c->std[0] == '\0') return PS_OK;
+    if (!c->normalise)
+        return ps_fail(PS_ERR_USAGE,
+                       "mean and std say how images are normalised, and --no-normalise leaves them as "
+                       "they are; leave one of them out");
+    PS_TRY(ps_parse_number_list(c->mean, "mean", PS_MOST_MOMENTS, data->mean, &data->moments));
+    PS_TRY(ps_parse_number_list(c->std, "std", PS_MOST_MOMENTS, data->deviation, &deviations));
+    if (data->moments == deviations) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "mean has %d numbers and std has %d; give one of each for every channel",
+                   data->moments, deviations);
+}
+
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = {.size = c->size,
                                .probe_count = c->probe,
                                .train_limit = c->train_limit,
                                .test_limit = c->test_limit,
                                .raw = !c->normalise,
+                               .most_bytes = c->cache_mb > 0 ? (size_t)c->cache_mb << 20 : 1,
                                .pad_background = c->pad_background,
                                .skip_bad = c->skip_bad,
                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
     PS_TRY(read_patch(c, &data));
     PS_TRY(read_fold(c, &data));
+    PS_TRY(read_moments(c, &data));
     return ps_dataset_open(c->data, &data, dataset);
 }
 

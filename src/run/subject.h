@@ -10,7 +10,7 @@
 #define PS_SUBJECT_USAGE "RUN|CHECKPOINT|WEIGHTS"
 #define PS_SUBJECT_OPTIONS                                                                                          \
     "Network,Pool Skip,!pool_skip_zero_init,!pool_skip_cut,data,size,train_limit,test_limit,patch_size,fold,folds," \
-    "split_file,skip_bad,normalise,probe,batch"
+    "split_file,skip_bad,cache_mb,mean,std,normalise,probe,batch"
 
 /* Says on stderr what was met in a file of weights; nothing where there is nothing to say. */
 void ps_subject_note(const char *path, const ps_weights_note *note);

@@ -257,8 +257,8 @@ static void what_cannot_be_read_is_named(void **state) {
     float x[TRAIN * 24 * CHANNELS];
     int32_t label[TRAIN * 24];
     s.broken = 4;
-    assert_int_equal(open_shelf(&s, (ps_dataset_options){0}, &dataset), PS_ERR_IO);
-    assert_string_equal(ps_status_message(), "shelf/4: is gone; put it back");
+    assert_int_equal(open_shelf(&s, (ps_dataset_options){0}, &dataset), PS_ERR_INPUT);
+    assert_string_equal(ps_status_message(), "shelf/4: is gone; put it back (or leave it out with --skip-bad)");
     assert_null(dataset);
     assert_int_equal(s.closed, 1);
     for (int threads = 1; threads <= 3; threads++) {
