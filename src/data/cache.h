@@ -1,6 +1,7 @@
-/* A cache of blocks that can be made again: as many of those used last as its memory allows, and those that are said to
- * be needed next, made by threads of its own while others work. What a block holds is a function of its number alone, so
- * nobody sees what was cached. Blocks are made by several threads at once; the one lock is held for bookkeeping only. */
+/* A cache of blocks that can be made again: as many of those used last as its memory allows, and those that are said
+ * to be needed next, made by threads of its own while others work. What a block holds is a function of its number
+ * alone, so nobody sees what was cached. Blocks are made by several threads at once; the one lock is held for
+ * bookkeeping only. */
 #ifndef PS_DATA_CACHE_H
 #define PS_DATA_CACHE_H
 
@@ -18,8 +19,8 @@ typedef struct {
 
 typedef struct ps_cache ps_cache;
 
-/* most_bytes: blocks that nobody uses take no more; those in use come on top where they do not fit. threads: of its own,
- * 0 for none. */
+/* most_bytes: blocks that nobody uses take no more; those in use come on top where they do not fit. threads: of its
+ * own, 0 for none. */
 ps_status ps_cache_create(const ps_cache_maker *maker, size_t blocks, size_t most_bytes, int threads, ps_cache **out);
 void ps_cache_destroy(ps_cache *cache);
 

@@ -1,10 +1,10 @@
-/* Data sets: the samples of a source (data/source.h) that are in use, as networks take them. A source is named on the
- * command line as "format:argument", e.g. "cifar10:/data/cifar", "idx:/data/mnist", "synthetic" (no argument).
- *
+/* Data sets: the samples of a source (data/source.h) that are in use, as networks take them. A source is named on
+ * the command line as "format:argument", e.g. "cifar10:/data/cifar", "idx:/data/mnist", "synthetic" (no argument).
  * A data set reads the headers of its source, chooses samples, and gives them as floats, channels-last [d][h][w][c],
- * resized where that is asked for and normalised per channel with the training split's moments. Those, and the digest,
- * need every sample in use once; of large sets a few are looked at. Splits: `train` and `test` as the format says; the probe set is cut from the END of
- * the training split and never trained on (a fixed, held-apart set for deadness). */
+ * resized where that is asked for and normalised per channel with the training split's moments. Those, and the
+ * digest, need every sample in use once; of large sets a few are looked at. Splits: `train` and `test` as the format
+ * says; the probe set is cut from the END of the training split and never trained on (a fixed, held-apart set for
+ * deadness). */
 #ifndef PS_DATA_DATASET_H
 #define PS_DATA_DATASET_H
 
@@ -33,7 +33,8 @@ typedef struct {
     /* A set whose samples take more is large, whatever may be held: opening it looks at a few samples (data/survey.h).
      * 0: 1 GiB. */
     size_t large_bytes;
-    /* Moments by which pixels are normalised, instead of the training samples' own; of bytes in shares of 255. 0: none. */
+    /* Moments by which pixels are normalised, instead of the training samples' own; of bytes in shares of 255. 0:
+     * none. */
     int moments;
     double mean[PS_MOST_MOMENTS], deviation[PS_MOST_MOMENTS];
     /* What a network sees of a sample, where it is not all of it (data/patch.h): its sides d, h, w; with patch_sides 2
@@ -72,8 +73,8 @@ bool ps_dataset_has_patch(const ps_dataset *dataset);
 /* Of one whole sample, and of its mask (NULL: not wanted; all zero where labels are no masks). */
 ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask);
 int ps_dataset_count(const ps_dataset *dataset, ps_split split);
-/* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits), of a large set
- * of names, sizes and lengths of files, and of what was looked at; borrowed. */
+/* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits), of a large
+ * set of names, sizes and lengths of files, and of what was looked at; borrowed. */
 const char *ps_dataset_source(const ps_dataset *dataset);
 const char *ps_dataset_digest(const ps_dataset *dataset);
 /* Training samples of a large set that moments and counts were taken from; 0: all were. */

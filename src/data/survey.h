@@ -1,6 +1,6 @@
-/* What opening a data set finds out about its samples: moments of the training pixels, counts of labels, the census, and
- * the digest. Of a set that is not large every sample is looked at; of a large one a few, evenly spread, and the digest
- * is one of names, sizes and lengths of files, and of what was looked at. The caller clears. */
+/* What opening a data set finds out about its samples: moments of the training pixels, counts of labels, the census,
+ * and the digest. Of a set that is not large every sample is looked at; of a large one a few, evenly spread, and the
+ * digest is one of names, sizes and lengths of files, and of what was looked at. The caller clears. */
 #ifndef PS_DATA_SURVEY_H
 #define PS_DATA_SURVEY_H
 

@@ -44,7 +44,7 @@ static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) 
     if (c->mean[0] == '\0' && c->std[0] == '\0') return PS_OK;
     if (!c->normalise)
         return ps_fail(PS_ERR_USAGE,
-                       "mean and std say how images are normalised, and --no-normalise leaves them as "
+                       "mean and std say how images are normalised, and normalise = no leaves them as "
                        "they are; leave one of them out");
     PS_TRY(ps_parse_number_list(c->mean, "mean", PS_MOST_MOMENTS, data->mean, &data->moments));
     PS_TRY(ps_parse_number_list(c->std, "std", PS_MOST_MOMENTS, data->deviation, &deviations));
