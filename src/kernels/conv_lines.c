@@ -2,7 +2,9 @@
  * position reads of one source line is one stretch of memory (with dilation or groups: one per tap), and the next
  * position's stretch lies a fixed step further. Register blocks of neighbouring positions keep their sums over the
  * stretches of all lines; nothing is gathered position by position. Lines with padding along w are copied once, padded,
- * for a run of target lines; without it the source is read in place. Backward-data runs once per residue of the stride.
+ * for a run of target lines; without it the source is read in place. Backward-data runs once per residue of the
+ * stride. Where taps along w lie apart, nothing is copied: a line is cut where a tap enters or leaves the source, and
+ * each piece multiplies only what lies inside. The weight gradient does so in 3D too, tap by tap.
  * Any kernel up to 32 taps an axis and 128 stretches, stride, padding, dilation, groups; 2D and 3D.
  * Relative L2 error as the direct method's: sums in sequence, 1.1e-6 for 4608 products, 3e-6 for 27648;
  * backward-weights 1e-6. */
@@ -21,6 +23,8 @@ enum {
     MOST_LEAVES = 16,          /* sums of the weight gradient that are held at once */
     LEAVES_FLOATS = 4 << 20,   /* and the room they may take together: 16 MiB */
     GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
+    STRIPE_FLOATS = 96 * 1024, /* of source and dy that trimmed sums of a leaf run over together: 384 KiB */
+    LEAST_TRIMMED = 8,         /* channels of a tap that are worth a block of their own */
     FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few such sums */
 };
 
@@ -31,6 +35,7 @@ typedef struct {
     const float *source, *w, *bias, *dy;
     float *target, *packed, *buffers, *parts;
     bool copied;                            /* lines are copied with their padding; otherwise read in place */
+    bool trimmed;                           /* products leave out what lies outside the source along w */
     int low, columns;                       /* first source column of a line and how many the positions reach */
     int window;                             /* source lines per tap of d that a run of target lines reaches */
     size_t line_floats, buffer_floats;      /* of a line as the products see it; of a worker */
@@ -65,6 +70,14 @@ static bool reads_inside(const ps_conv_axis *a) {
 static bool is_identity(const ps_conv_axis *a) {
     return a->taps == 1 && a->delta[0] == 0 && a->source_step == 1 && a->count == a->source_size &&
            a->target_step == 1 && a->count == a->target_size;
+}
+
+/* Taps along w that lie apart are stretches of their own, which a piece of a line may leave out. In the weight gradient
+ * every tap is, but narrow ones share a block of rows. */
+static bool can_trim(const ps_conv_sweep *s, bool gradient) {
+    bool apart = s->groups == 1 && s->w.taps > 1 && !s->wide_rows;
+    if (!gradient) return apart;
+    return s->groups == 1 && s->source_group >= LEAST_TRIMMED && (apart || s->d.taps > 1);
 }
 
 /* A pointwise convolution is `lines` long lines: one, or one for each shard. */
@@ -116,7 +129,8 @@ static lines_job plan_lines(const ps_conv_sweep *sweep, bool gradient) {
     job.low = s->w.taps > 0 ? s->w.delta[0] : 0;
     int reach = s->w.taps > 0 ? s->w.delta[s->w.taps - 1] - job.low : 0;
     job.columns = (s->w.count - 1) * s->w.source_step + reach + 1;
-    job.copied = !reads_inside(&s->w) || (gradient && !(reads_inside(&s->h) && reads_inside(&s->d)));
+    job.trimmed = can_trim(s, gradient);
+    job.copied = !job.trimmed && (!reads_inside(&s->w) || (gradient && !(reads_inside(&s->h) && reads_inside(&s->d))));
     job.line_floats = (size_t)(job.copied ? job.columns : s->w.source_size) * (size_t)s->source_channels;
     cut_units(&job, gradient ? GRADIENT_POSITIONS : RUN_POSITIONS);
     return job;
@@ -209,12 +223,20 @@ static void find_segments(const lines_job *job, const unit *u, int line, int gro
         for (int th = 0; th < s->h.taps; th++, at += row) {
             int h = line * s->h.source_step + s->h.delta[th];
             if (!in || !inside(h, s->h.source_size) || at >= end || at + row <= begin) continue;
-            const float *from = line_start(job, u, td, h) + (size_t)group * c;
+            const float *from = job->trimmed ? NULL : line_start(job, u, td, h) + (size_t)group * c;
             if (s->wide_rows) {
                 add_segment(p, from, at, row, begin, end);
                 continue;
             }
             for (int tw = 0; tw < s->w.taps; tw++) {
+                if (job->trimmed) {
+                    int column = (int)u->first * s->w.source_step + s->w.delta[tw];
+                    if (!inside(column, s->w.source_size)) continue;
+                    const float *line_of = source_line(job, u->n, u->d * s->d.source_step + s->d.delta[td], h);
+                    add_segment(p, line_of + (size_t)column * (size_t)s->source_channels, at + (size_t)tw * c, c, begin,
+                                end);
+                    continue;
+                }
                 size_t column = (size_t)(s->w.delta[tw] - job->low);
                 add_segment(p, from + column * (size_t)s->source_channels, at + (size_t)tw * c, c, begin, end);
             }
@@ -229,6 +251,34 @@ static float *target_of(const lines_job *job, const unit *u, int line) {
                  (size_t)(line * s->h.target_step + s->h.target_first);
     size_t column = u->first * (size_t)s->w.target_step + (size_t)s->w.target_first;
     return job->target + (row * (size_t)s->w.target_size + column) * (size_t)s->target_channels;
+}
+
+/* Positions of a trimmed line, from `first` on, that all taps along w reach alike: how many, at most `count`. */
+static size_t alike_from(const ps_conv_axis *w, size_t first, size_t count) {
+    size_t alike = count;
+    for (int tap = 0; tap < w->taps; tap++) {
+        /* The tap enters the source at position low, and leaves it before high. */
+        int low = w->delta[tap] < 0 ? (-w->delta[tap] + w->source_step - 1) / w->source_step : 0,
+            room = w->source_size - 1 - w->delta[tap], high = room < 0 ? 0 : room / w->source_step + 1;
+        const int edges[2] = {low, high};
+        for (int i = 0; i < 2; i++)
+            if (edges[i] > (int)first && (size_t)edges[i] - first < alike) alike = (size_t)edges[i] - first;
+    }
+    return alike;
+}
+
+static void multiply_line(const lines_job *job, const unit *u, int line, int group, size_t begin, size_t end,
+                          int channel, ps_lines_product *p) {
+    unit piece = *u;
+    for (size_t done = 0; done < u->count; done += piece.count) {
+        piece.first = u->first + done;
+        piece.count = u->count - done;
+        if (job->trimmed) piece.count = alike_from(&job->sweep.w, piece.first, piece.count);
+        find_segments(job, &piece, line, group, begin, end, p);
+        p->count = piece.count;
+        p->target = target_of(job, &piece, line) + channel;
+        job->kernels->multiply(p);
+    }
 }
 
 /* All lines of a unit for one panel of channels; depth in blocks whose weights stay in the nearest cache. */
@@ -247,9 +297,7 @@ static void multiply_panel(const lines_job *job, const unit *u, int group, size_
         p.bias = pass == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
         p.accumulate = pass > 0 || job->accumulate;
         for (int line = u->first_line; line < u->first_line + u->lines; line++) {
-            find_segments(job, u, line, group, begin, end, &p);
-            p.target = target_of(job, u, line) + group * s->target_group + channel;
-            job->kernels->multiply(&p);
+            multiply_line(job, u, line, group, begin, end, group * s->target_group + channel, &p);
         }
     }
 }
@@ -369,6 +417,85 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
     }
 }
 
+/* Positions or lines [low, high) of those from `first` on at which a tap's source lies inside. */
+typedef struct {
+    int low, high;
+} range;
+
+static range inside_of(const ps_conv_axis *a, int tap, int first, int count) {
+    range r = {0, count};
+    while (r.low < r.high && !inside((first + r.low) * a->source_step + a->delta[tap], a->source_size)) r.low++;
+    while (r.high > r.low && !inside((first + r.high - 1) * a->source_step + a->delta[tap], a->source_size)) r.high--;
+    return r;
+}
+
+/* The rows of one tap, over units [begin, end) and what lies inside the source of them. */
+typedef struct {
+    const lines_job *job;
+    int td, th, tw, channel; /* channel: first of the panel */
+    float *part;
+} tap_rows;
+
+static void outer_tap(const tap_rows *t, size_t j, int rows, size_t index, bool accumulate) {
+    const lines_job *job = t->job;
+    const ps_conv_sweep *s = &job->sweep;
+    unit u = unit_of(job, index);
+    int left = s->target_group - t->channel;
+    ps_lines_outer o = {.channels = left < (int)job->panel ? left : (int)job->panel, .rows = rows};
+    o.accumulate = accumulate, o.sum_step = job->sum_step;
+    o.sum = t->part + j * job->sum_step + t->channel;
+    o.line_step = (size_t)s->h.source_step * job->line_floats;
+    o.step = (size_t)s->w.source_step * (size_t)s->source_channels;
+    o.dy_step = (size_t)s->target_channels, o.dy_line = (size_t)s->w.count * o.dy_step;
+    range h = inside_of(&s->h, t->th, u.first_line, u.lines), w = inside_of(&s->w, t->tw, (int)u.first, (int)u.count);
+    int d = u.d * s->d.source_step + s->d.delta[t->td];
+    bool any = inside(d, s->d.source_size) && h.low < h.high && w.low < w.high;
+    if (!any && accumulate) return;
+    if (any) {
+        int line = (u.first_line + h.low) * s->h.source_step + s->h.delta[t->th];
+        int column = ((int)u.first + w.low) * s->w.source_step + s->w.delta[t->tw];
+        const float *from =
+            source_line(job, u.n, d, line) + (size_t)column * (size_t)s->source_channels + j % (size_t)s->source_group;
+        for (int r = 0; r < rows; r++) o.from[r] = from + r;
+        o.lines = (size_t)(h.high - h.low), o.count = (size_t)(w.high - w.low);
+        o.dy =
+            job->dy + (target_of(job, &u, u.first_line + h.low) - job->target) + (size_t)w.low * o.dy_step + t->channel;
+    } else {
+        for (int r = 0; r < rows; r++) o.from[r] = job->source;
+        o.dy = job->dy;
+    }
+    job->kernels->outer(&o);
+}
+
+/* A stripe of units for every tap, block of its channels and panel: the sums stay close at hand over all of them. */
+static void outer_stripe(const lines_job *job, size_t begin, size_t end, size_t first_panel, size_t last_panel,
+                         float *part, bool accumulate) {
+    const ps_conv_sweep *s = &job->sweep;
+    size_t c = (size_t)s->source_group, blocks = ps_threads_chunks(c, PS_LINES_ROWS);
+    for (size_t panel = first_panel; panel < last_panel; panel++)
+        for (size_t tap = 0; tap < s->depth / c; tap++) {
+            tap_rows t = {.job = job, .channel = (int)(panel * job->panel), .part = part};
+            t.tw = (int)(tap % (size_t)s->w.taps), t.th = (int)(tap / (size_t)s->w.taps % (size_t)s->h.taps);
+            t.td = (int)(tap / (size_t)s->w.taps / (size_t)s->h.taps);
+            for (size_t block = 0; block < blocks; block++) {
+                size_t row = ps_threads_chunk_start(c, blocks, block);
+                int rows = (int)(ps_threads_chunk_start(c, blocks, block + 1) - row);
+                for (size_t index = begin; index < end; index++)
+                    outer_tap(&t, tap * c + row, rows, index, accumulate || index > begin);
+            }
+        }
+}
+
+static void trimmed_leaf(const lines_job *job, size_t begin, size_t end, size_t first_panel, size_t last_panel,
+                         float *part) {
+    const ps_conv_sweep *s = &job->sweep;
+    size_t positions = job->run * job->piece, floats = positions * (size_t)(s->source_channels + s->target_channels);
+    size_t stripe = STRIPE_FLOATS / floats > 1 ? STRIPE_FLOATS / floats : 1;
+    for (size_t first = begin; first < end; first += stripe)
+        outer_stripe(job, first, end - first < stripe ? end : first + stripe, first_panel, last_panel, part,
+                     first > begin);
+}
+
 static void gradient_leaf(void *context, size_t chunk, int worker) {
     const lines_job *job = context;
     size_t block = chunk % job->blocks, leaf = chunk / job->blocks;
@@ -377,6 +504,10 @@ static void gradient_leaf(void *context, size_t chunk, int worker) {
     size_t last_panel = ps_threads_chunk_start(job->panels, job->blocks, block + 1);
     float *part = job->parts + leaf * job->part_step;
     if (begin == end && block == 0) memset(part, 0, job->part_step * sizeof *part);
+    if (job->trimmed) {
+        trimmed_leaf(job, begin, end, first_panel, last_panel, part);
+        return;
+    }
     for (size_t index = begin; index < end; index++) {
         unit u = unit_of(job, index);
         copy_lines(job, &u, worker);
@@ -439,15 +570,34 @@ static bool lines_fit(const ps_conv_sweep *sweep, bool gradient) {
     return segments_of(sweep) <= PS_LINES_SEGMENTS && job.buffer_floats <= MOST_BUFFER;
 }
 
+/* The share of an axis' taps and positions that lie inside the source. */
+static double share_inside(const ps_conv_axis *a) {
+    double found = 0;
+    for (int tap = 0; tap < a->taps; tap++) {
+        range r = inside_of(a, tap, 0, a->count);
+        found += r.high - r.low;
+    }
+    return a->taps > 0 ? found / ((double)a->taps * a->count) : 1.0;
+}
+
+/* Of the products, how many are made. In 3D and with taps apart alone: elsewhere the padding is little, and counts as
+ * if it were multiplied. */
+static double reached(const lines_job *job, bool gradient) {
+    const ps_conv_sweep *s = &job->sweep;
+    if (!job->trimmed && s->d.taps < 2) return 1.0;
+    if (gradient && !job->trimmed) return 1.0;
+    return share_inside(&s->d) * share_inside(&s->h) * (job->trimmed ? share_inside(&s->w) : 1.0);
+}
+
 /* Multiply-adds of vectors in nanoseconds: 83 products each in every instruction set, the scale of the other methods'
  * costs; half-width vectors take as long as whole ones. A single vector a row is bound by the loads of what it is
  * multiplied by. */
-static double products_cost(const lines_job *job) {
+static double products_cost(const lines_job *job, bool gradient) {
     const ps_conv_sweep *s = &job->sweep;
     size_t vectors = ps_threads_chunks((size_t)s->target_group, (size_t)job->kernels->lanes);
     double native = PS_SIMD_SELECT(ps_lines_kernels_of)()->lanes;
     return (double)s->positions * (double)s->depth * s->groups * (double)vectors * native / 83.0 *
-           (vectors == 1 ? 1.25 : 1.0);
+           (vectors == 1 ? 1.25 : 1.0) * reached(job, gradient);
 }
 
 static double copies_cost(const lines_job *job) {
@@ -464,17 +614,21 @@ static double sweep_cost(const ps_conv_sweep *s) {
     double width = (double)job.piece, rows = width / (double)ps_threads_chunks(job.piece, 12);
     double slow = (1.0 + 0.6 / rows) * (rows < 4.0 ? 4.0 / rows : 1.0);
     double lines = (double)job.sweep.positions / width, starts = (double)(job.passes * job.panels) * s->groups;
-    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) +
+    return 1500.0 + products_cost(&job, false) * slow + copies_cost(&job) +
            lines * starts * (10.0 + 4.0 * (double)segments_of(s)) + 0.1 * (double)s->depth * s->target_channels;
 }
 
 /* Rows a power of two apart share cache sets, and nothing is packed. */
 static double gradient_cost(const ps_conv_shape *s) {
     lines_job job = plan_gradient(s);
+    /* Tap by tap, sums are at hand over many lines. */
+    if (job.trimmed)
+        return 1500.0 + products_cost(&job, true) * 1.08 * (1.0 + 1.0 / (double)job.piece) + copies_cost(&job) +
+               0.2 * (double)(job.cut.leaves.count * job.part_step);
     double slow = 1.15 * (1.0 + 2.0 / (double)job.piece) *
                   (job.panels == 1 && s->k / s->groups <= job.kernels->lanes ? 1.25 : 1.0);
     if (s->k % 256 == 0 && job.piece < 32) slow *= 1.5;
-    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) +
+    return 1500.0 + products_cost(&job, true) * slow + copies_cost(&job) +
            0.2 * (double)(job.cut.leaves.count * job.part_step);
 }
 

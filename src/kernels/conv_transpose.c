@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "kernels/conv_lines.h"
 #include "kernels/conv_method.h"
 #include "kernels/pointwise.h"
 #include "kernels/rounding.h"
@@ -79,14 +80,20 @@ static void turn_chunk(void *context, size_t chunk, int worker) {
     (void)worker;
     const turn_job *job = context;
     size_t group = chunk / job->blocks, size = job->outer * job->taps * job->inner;
-    size_t first = ps_threads_chunk_start(job->inner, job->blocks, chunk % job->blocks),
-           end = ps_threads_chunk_start(job->inner, job->blocks, chunk % job->blocks + 1);
+    size_t first = chunk % job->blocks * TURN_BLOCK,
+           end = job->inner - first < TURN_BLOCK ? job->inner : first + TURN_BLOCK;
     const float *from = job->from + group * size;
     float *to = job->to + group * size;
-    for (size_t o = 0; o < job->outer; o++)
-        for (size_t t = 0; t < job->taps; t++)
-            for (size_t i = first; i < end; i++)
+    size_t wide = (end - first) / TURN_BLOCK * TURN_BLOCK;
+    for (size_t t = 0; t < job->taps; t++) {
+        if (wide > 0)
+            PS_SIMD_SELECT(ps_lines_kernels_of)()->turn(from + t * job->inner + first, job->taps * job->inner,
+                                                        job->outer, wide, to + (first * job->taps + t) * job->outer,
+                                                        job->taps * job->outer);
+        for (size_t i = first + wide; i < end; i++)
+            for (size_t o = 0; o < job->outer; o++)
                 to[(i * job->taps + t) * job->outer + o] = from[(o * job->taps + t) * job->inner + i];
+    }
 }
 
 static void turn(const ps_conv_shape *s, bool back, const float *from, float *to, ps_threads *threads) {

@@ -592,7 +592,10 @@ static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     double lanes = 8.0, k = (double)round_up((size_t)map.k, (size_t)lanes),
            c = (double)round_up(map.depth, (size_t)lanes);
     double tiles = (double)map.tiles, products = (double)ps_winograd_products(map.kind);
-    return 2000.0 + products * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k)) + PS_WINOGRAD_WEIGHTS * 0.1 * c * k;
+    /* In 3D the gradients in Winograd's domain outgrow the caches: few tiles are not worth their passes. */
+    double passes = pass == PS_CONV_BACKWARD_WEIGHTS && s->kd > 1 ? 2.0 * PS_WINOGRAD_WEIGHTS * c * k : 0.0;
+    return passes + 2000.0 + products * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k)) +
+           PS_WINOGRAD_WEIGHTS * 0.1 * c * k;
 }
 
 const ps_conv_method ps_conv_method_winograd4 = {

@@ -113,12 +113,14 @@ static void find_pivot(void *context, size_t sample, int worker) {
     const run *r = context;
     const float *x = r->x + sample * r->g.count;
     float *pivot = wide_of(r, sample, MEAN);
-    size_t used = r->g.rows < PIVOT_ROWS ? r->g.rows : PIVOT_ROWS;
+    size_t used = r->g.rows / PIVOT_ROWS + 1;
+    if (used > PIVOT_ROWS) used = PIVOT_ROWS;
     memset(pivot, 0, r->g.c * sizeof *pivot);
     for (size_t i = 0; i < used; i++) {
         const float *row = x + i * (r->g.rows / used) * r->g.c;
-        for (size_t k = 0; k < r->g.c; k++) pivot[k] += row[k] / (float)used;
+        for (size_t k = 0; k < r->g.c; k++) pivot[k] += row[k];
     }
+    for (size_t k = 0; k < r->g.c; k++) pivot[k] /= (float)used;
     for (size_t j = r->g.c; j < r->g.width; j++) pivot[j] = pivot[j % r->g.c];
 }
 

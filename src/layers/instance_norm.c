@@ -133,7 +133,7 @@ static void norm_forward(const ps_layer_call *call) {
 /* ---- rounding: a sample at a time, as in batch_norm.c. The moments are those of few values, so that what they are off
  * by counts too: of m values whose errors are d at most, of either sign, the mean is off by about d / sqrt(m) and the
  * deviation as much; a value of size |xhat| moves by s (1 + |xhat|) d / sqrt(m). Where v is near 0, |xhat| is
- * |beta / gamma|. ---- */
+ * |beta / gamma|. The mean itself is summed in single precision, and off by some units of the deviation. ---- */
 
 typedef struct {
     const ps_layer_call *call;
@@ -158,7 +158,8 @@ static void find_extra(const sample_entry *e, size_t sample, const float *invers
     double root = sqrt((double)(e->count / e->c));
     for (size_t k = 0; k < e->c; k++) {
         double s = inverse[k], gain = fabs((double)e->scale[k]) / s;
-        e->extra[k] = (float)((double)e->extra[k] / root * s * fmax(3 * gain, gain + fabs((double)e->shift[k])));
+        e->extra[k] = (float)((double)e->extra[k] / root * s * fmax(3 * gain, gain + fabs((double)e->shift[k])) +
+                              4 * PS_ROUNDING_UNIT * gain);
     }
 }
 

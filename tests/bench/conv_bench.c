@@ -44,6 +44,8 @@ typedef struct {
     }
 #define CONV3(name, n, c, d, k, kernel, stride, pad) \
     {name, {n, c, d, d, d, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, 1, 1, 1, 1}}
+#define VOLUME(name, c, d, h, w, k, kernel, stride, pad) \
+    {name, {2, c, d, h, w, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, 1, 1, 1, 1}}
 
 static const named_shape shapes[] = {
     CONV2("resnet18 stem", 64, 3, 32, 64, 3, 1, 1, 1),
@@ -114,6 +116,26 @@ static const named_shape shapes[] = {
     CONV3("unet3d 16-32@32/2", 2, 16, 32, 32, 2, 2, 0),
     CONV3("unet3d 32-64@16/2", 2, 32, 16, 64, 2, 2, 0),
     CONV3("unet3d 64-128@8/2", 2, 64, 8, 128, 2, 2, 0),
+    VOLUME("nnunet 1-32@40x56x40", 1, 40, 56, 40, 32, 3, 1, 1),
+    VOLUME("nnunet 32@40x56x40", 32, 40, 56, 40, 32, 3, 1, 1),
+    VOLUME("nnunet 64-32@40x56x40", 64, 40, 56, 40, 32, 3, 1, 1),
+    VOLUME("nnunet 32-64@40x56x40/2", 32, 40, 56, 40, 64, 3, 2, 1),
+    VOLUME("nnunet 64@20x28x20", 64, 20, 28, 20, 64, 3, 1, 1),
+    VOLUME("nnunet 64-128@20x28x20/2", 64, 20, 28, 20, 128, 3, 2, 1),
+    VOLUME("nnunet 128@10x14x10", 128, 10, 14, 10, 128, 3, 1, 1),
+    VOLUME("nnunet 256@5x7x5", 256, 5, 7, 5, 256, 3, 1, 1),
+    {"nnunet 32@12x96x96 1x3x3", {2, 32, 12, 96, 96, 32, 1, 3, 3, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1}},
+    {"nnunet 32-64@12x96x96/1x2x2", {2, 32, 12, 96, 96, 64, 3, 3, 3, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1}},
+    CONV3("vnet 1-16@48 5x5x5", 2, 1, 48, 16, 5, 1, 2),
+    CONV3("vnet 16@48 5x5x5", 2, 16, 48, 16, 5, 1, 2),
+    CONV3("vnet 16-32@48/2", 2, 16, 48, 32, 2, 2, 0),
+    CONV3("vnet 32@24 5x5x5", 2, 32, 24, 32, 5, 1, 2),
+    CONV3("vnet 64@12 5x5x5", 2, 64, 12, 64, 5, 1, 2),
+    CONV3("vnet 128@6 5x5x5", 2, 128, 6, 128, 5, 1, 2),
+    CONV3("vnet 32-4@48 5x5x5", 2, 32, 48, 4, 5, 1, 2),
+    {"aspp 320-256@33 by 6", {4, 320, 1, 33, 33, 256, 1, 3, 3, 1, 1, 1, 0, 6, 6, 1, 6, 6, 1}},
+    {"aspp 320-256@33 by 12", {4, 320, 1, 33, 33, 256, 1, 3, 3, 1, 1, 1, 0, 12, 12, 1, 12, 12, 1}},
+    {"aspp 320-256@33 by 18", {4, 320, 1, 33, 33, 256, 1, 3, 3, 1, 1, 1, 0, 18, 18, 1, 18, 18, 1}},
 };
 
 static const char *const pass_names[PS_CONV_PASSES] = {"forward", "backward-data", "backward-weights"};

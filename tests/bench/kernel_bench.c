@@ -1,6 +1,6 @@
 /* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip
- * by its methods, as Markdown tables. kernel_bench [--threads N] [--rounds N] [--clock wall|cpu]
- * [norm|update|pool_skip]...
+ * by its methods, transposed convolutions, as Markdown tables. kernel_bench [--threads N] [--rounds N] [--clock
+ * wall|cpu] [norm|instance|update|pool_skip|transpose|resize]...
  *
  * --clock cpu counts the processor time of this process instead of the clock's: for one thread on a busy machine.
  *
@@ -18,10 +18,13 @@
 #include "core/memory.h"
 #include "parallel/threads.h"
 #include "core/rng.h"
+#include "kernels/conv_transpose.h"
 #include "kernels/gemm.h"
+#include "kernels/instance_norm.h"
 #include "kernels/norm.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip.h"
+#include "kernels/resize.h"
 #include "kernels/simd.h"
 #include "kernels/update.h"
 
@@ -339,6 +342,156 @@ static void bench_pool_skip(machine *m) {
     }
 }
 
+/* ---- Instance norm ---- */
+
+static float sample_values[2][64 * 512];
+
+static void run_instance_statistics(machine *m, const void *what) {
+    const ps_shape *s = what;
+    ps_instance_norm_statistics(m->array[0], *s, 1e-5, sample_values[0], sample_values[1], m->workspace, m->pool);
+}
+static void run_instance_apply(machine *m, const void *what) {
+    const ps_shape *s = what;
+    ps_instance_norm_apply(&(ps_norm_apply_call){.x = m->array[0],
+                                                 .shape = *s,
+                                                 .mean = sample_values[0],
+                                                 .inverse_std = sample_values[1],
+                                                 .gamma = channel_values[1],
+                                                 .beta = channel_values[0],
+                                                 .activation = PS_ACT_LEAKY_RELU,
+                                                 .slope = 0.01f,
+                                                 .y = m->array[2]},
+                           m->workspace, m->pool);
+}
+static void run_instance_backward(machine *m, const void *what) {
+    const ps_shape *s = what;
+    ps_instance_norm_backward(&(ps_norm_backward_call){.x = m->array[0],
+                                                       .y = m->array[2],
+                                                       .dy = m->array[1],
+                                                       .shape = *s,
+                                                       .mean = sample_values[0],
+                                                       .inverse_std = sample_values[1],
+                                                       .gamma = channel_values[1],
+                                                       .activation = PS_ACT_LEAKY_RELU,
+                                                       .slope = 0.01f,
+                                                       .dx = m->array[4],
+                                                       .dgamma = channel_values[2],
+                                                       .dbeta = channel_values[3]},
+                              m->workspace, m->pool);
+}
+
+static void bench_instance(machine *m) {
+    static const ps_shape maps[] = {
+        {2, 32, 40, 56, 40}, {2, 64, 20, 28, 20}, {2, 256, 5, 7, 5}, {12, 32, 1, 128, 128}, {64, 512, 1, 7, 5}};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        const ps_shape *s = &maps[i];
+        size_t count = ps_shape_elements(*s);
+        double bytes = 4.0 * (double)count;
+        need_workspace(m, ps_instance_norm_workspace_bytes(*s));
+        const row rows[] = {
+            {"triad of that size", run_triad, &count, 3 * bytes},
+            {"instance norm statistics", run_instance_statistics, s, bytes},
+            {"instance norm + leaky ReLU", run_instance_apply, s, 2 * bytes},
+            {"instance norm + leaky ReLU backward", run_instance_backward, s, 7 * bytes},
+        };
+        char title[80];
+        snprintf(title, sizeof title, "%d x %d@%dx%dx%d (%.1f MB)", s->n, s->c, s->d, s->h, s->w, bytes / 1e6);
+        print_bandwidth(m, title, rows, sizeof rows / sizeof rows[0]);
+    }
+}
+
+/* ---- Transposed convolutions ---- */
+
+typedef struct {
+    ps_conv_transpose_plan plan;
+    int pass; /* 0 forward, 1 backward-data, 2 backward-weights */
+} transpose_case;
+
+static void run_transpose(machine *m, const void *what) {
+    const transpose_case *k = what;
+    if (k->pass == 0)
+        ps_conv_transpose_forward(&k->plan, false, m->array[0], m->array[3], m->array[4], m->array[1], m->workspace,
+                                  m->pool);
+    else if (k->pass == 1)
+        ps_conv_transpose_backward_data(&k->plan, m->array[1], m->array[3], m->array[2], false, m->workspace, m->pool);
+    else
+        ps_conv_transpose_backward_weights(&k->plan, m->array[0], m->array[1], m->array[5], m->array[6], m->workspace,
+                                           m->pool);
+}
+
+/* Twice as large along every axis that is not 1. */
+static void bench_transpose(machine *m) {
+    static const struct {
+        ps_shape in;
+        int k;
+    } shapes[] = {{{2, 64, 20, 28, 20}, 32}, {{2, 128, 10, 14, 10}, 64}, {{2, 256, 5, 7, 5}, 128},
+                  {{2, 32, 24, 24, 24}, 16}, {{4, 128, 1, 56, 56}, 64},  {{12, 512, 1, 7, 5}, 256}};
+    printf(
+        "\nTransposed convolutions, kernel = stride = 2: milliseconds (GFLOP/s)\n\n"
+        "| in | k | forward | backward-data | backward-weights | of the convolution from output to input |\n"
+        "|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        ps_shape in = shapes[i].in;
+        int kd = in.d > 1 ? 2 : 1;
+        ps_conv_shape s = {in.n, shapes[i].k, in.d * kd, in.h * 2, in.w * 2, in.c, kd, 2, 2, kd,
+                           2,    2,           0,         0,        0,        1,    1,  1, 1};
+        transpose_case cases[3];
+        row rows[3];
+        double ms[MOST_ROWS], flops = 2 * ps_conv_macs(&s);
+        char text[256];
+        for (int pass = 0; pass < 3; pass++) {
+            must(ps_conv_transpose_plan_init(&cases[pass].plan, &s));
+            cases[pass].pass = pass;
+            rows[pass] = (row){"", run_transpose, &cases[pass], 0};
+        }
+        need_workspace(m, ps_conv_transpose_workspace_bytes(&cases[0].plan, m->threads));
+        time_rows(m, rows, 3, ms);
+        ps_conv_plan_describe(&cases[0].plan.plan, text, sizeof text);
+        printf("| %d x %d@%dx%dx%d | %d |", in.n, in.c, in.d, in.h, in.w, shapes[i].k);
+        for (int pass = 0; pass < 3; pass++) printf(" %.2f (%.0f) |", ms[pass], flops / ms[pass] / 1e6);
+        printf(" %s |\n", text);
+    }
+}
+
+/* ---- Resizing ---- */
+
+typedef struct {
+    ps_resize_plan *plan;
+    bool back;
+} resize_case;
+
+static void run_resize(machine *m, const void *what) {
+    const resize_case *k = what;
+    if (k->back) ps_resize_backward(k->plan, m->array[1], m->array[2], false, m->workspace, m->pool);
+    else ps_resize_forward(k->plan, m->array[0], m->array[1], m->workspace, m->pool);
+}
+
+static void bench_resize(machine *m) {
+    static const struct {
+        ps_shape in, out;
+    } shapes[] = {{{4, 256, 1, 33, 33}, {4, 256, 1, 65, 65}},
+                  {{4, 21, 1, 65, 65}, {4, 21, 1, 257, 257}},
+                  {{2, 256, 1, 1, 1}, {2, 256, 1, 33, 33}},
+                  {{2, 32, 20, 28, 20}, {2, 32, 40, 56, 40}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        resize_case forward = {NULL, false}, backward = {NULL, true};
+        ps_shape in = shapes[i].in, out = shapes[i].out;
+        must(ps_resize_plan_create((ps_resize_options){.linear = true}, in, out, &forward.plan));
+        backward.plan = forward.plan;
+        need_workspace(m, ps_resize_workspace_bytes(forward.plan, m->threads));
+        size_t count = ps_shape_elements(out);
+        double bytes = 4.0 * (double)(count + ps_shape_elements(in));
+        const row rows[] = {{"triad of the larger map", run_triad, &count, 12.0 * (double)count},
+                            {"linear resize", run_resize, &forward, bytes},
+                            {"linear resize backward", run_resize, &backward, bytes}};
+        char title[96];
+        snprintf(title, sizeof title, "%d x %d@%dx%dx%d to %dx%dx%d", in.n, in.c, in.d, in.h, in.w, out.d, out.h,
+                 out.w);
+        print_bandwidth(m, title, rows, 3);
+        ps_resize_plan_destroy(forward.plan);
+    }
+}
+
 static bool wanted(int argc, char **argv, const char *name) {
     bool any = false;
     for (int i = 1; i < argc; i++) {
@@ -350,7 +503,7 @@ static bool wanted(int argc, char **argv, const char *name) {
 }
 
 int main(int argc, char **argv) {
-    machine m = {.rounds = 21, .elements = (size_t)64 * 64 * 1024 + 4096};
+    machine m = {.rounds = 21, .elements = (size_t)8 << 20};
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--threads") == 0) m.threads = atoi(argv[i + 1]);
         if (strcmp(argv[i], "--rounds") == 0) m.rounds = atoi(argv[i + 1]);
@@ -368,8 +521,11 @@ int main(int argc, char **argv) {
     printf("%d thread%s, %s, medians of %d rounds, %s time\n", m.threads, m.threads == 1 ? "" : "s",
            ps_simd_name(ps_simd_detect()), m.rounds, m.cpu_clock ? "processor" : "wall");
     if (wanted(argc, argv, "norm")) bench_norm(&m);
+    if (wanted(argc, argv, "instance")) bench_instance(&m);
     if (wanted(argc, argv, "update")) bench_update(&m);
     if (wanted(argc, argv, "pool_skip")) bench_pool_skip(&m);
+    if (wanted(argc, argv, "transpose")) bench_transpose(&m);
+    if (wanted(argc, argv, "resize")) bench_resize(&m);
     for (int i = 0; i < ARRAYS; i++) ps_free(m.array[i]);
     ps_free(m.workspace);
     ps_threads_destroy(m.pool);
