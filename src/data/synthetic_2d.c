@@ -67,7 +67,7 @@ static surface draw_surface(ps_rng_key key, int class_index, int side) {
     draw_direction(key, 2, s.along);
     draw_direction(key, 4, wave);
     s.phase = ps_rng_uniform(key, 6);
-    s.radius = between(key, 7, 0.11f, 0.24f) * (float)side;
+    s.radius = between(key, 7, 0.14f, 0.30f) * (float)side;
     for (uint64_t i = 0; i < 2; i++) {
         s.wave[i] = wave[i] * waves;
         s.centre[i] = between(key, 8 + i, 0.1f, 0.9f) * (float)side;
