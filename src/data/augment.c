@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "data/augment_turn.h"
 #include "data/source.h"
 
 static const ps_augmentation *const operations[] = {
@@ -15,7 +16,7 @@ static const ps_augmentation *const operations[] = {
 /* What an operation that is no mere moving of cells wants of the data. */
 static ps_status check_side(const ps_augmentation *operation, const ps_dataset *dataset) {
     const char *source = ps_dataset_source(dataset);
-    if (operation->side == PS_AUGMENT_CELLS) return PS_OK;
+    if (operation->side == PS_AUGMENT_CELLS || operation->side == PS_AUGMENT_VALUES) return PS_OK;
     if (ps_dataset_sample_shape(dataset).d > 1)
         return ps_fail(PS_ERR_USAGE, "%s: %s is for flat images, and these have a depth of %d; leave it out", source,
                        operation->name, ps_dataset_sample_shape(dataset).d);
@@ -55,6 +56,8 @@ ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *
                               .patch_key = ps_rng_key_of(seed, "data/patch"),
                               .scale_key = ps_rng_key_of(seed, "data/augment/patch_scale")};
     PS_TRY(check_scale(&options->patch_scale, dataset));
+    plan->turn_key = ps_rng_key_of(seed, "data/augment/turn");
+    PS_TRY(ps_augment_turn_check(options, dataset));
     for (int i = 0; i < PS_AUGMENTATIONS; i++) {
         const ps_augmentation *operation = operations[i];
         if (operation->check != NULL) PS_TRY(operation->check(options, dataset));
@@ -92,14 +95,18 @@ static double draw_scale(const ps_augment_plan *plan, const ps_augment_item *ite
     return scale->low + (scale->high - scale->low) * (double)ps_rng_uniform(key_of(plan->scale_key, item), 0);
 }
 
-static ps_patch_place place_of(const ps_augment_plan *plan, const ps_augment_item *item) {
-    return (ps_patch_place){
+static ps_patch_place place_of(const ps_augment_plan *plan, const ps_augment_item *item, double turn[3][3]) {
+    ps_patch_place place = {
         .key = key_of(plan->patch_key, item), .foreground = item->foreground, .scale = draw_scale(plan, item)};
+    ps_shape patch = ps_dataset_sample_shape(plan->dataset);
+    if (ps_augment_turn_draw(&plan->options, patch, key_of(plan->turn_key, item), turn)) place.turn = turn;
+    return place;
 }
 
 static ps_status read_bytes(const ps_augment_plan *plan, const ps_augment_item *item, ps_augment_sample *sample,
                             int32_t *label) {
-    ps_patch_place place = place_of(plan, item);
+    double turn[3][3];
+    ps_patch_place place = place_of(plan, item, turn);
     if (!ps_dataset_has_patch(plan->dataset))
         return ps_dataset_sample_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, sample->pixel, label);
     return ps_dataset_patch_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, &place, sample->outside,
@@ -107,7 +114,8 @@ static ps_status read_bytes(const ps_augment_plan *plan, const ps_augment_item *
 }
 
 static ps_status read_floats(const ps_augment_plan *plan, const ps_augment_item *item, float *x, int32_t *label) {
-    ps_patch_place place = place_of(plan, item);
+    double turn[3][3];
+    ps_patch_place place = place_of(plan, item, turn);
     if (!ps_dataset_has_patch(plan->dataset))
         return ps_dataset_sample(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, x, label);
     return ps_dataset_patch(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, &place,

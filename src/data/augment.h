@@ -41,6 +41,10 @@ typedef struct {
     /* Flat samples are resized by a factor that is drawn, before a patch is cut out of them; high 0: they are not. */
     ps_augment_range patch_scale;
     double jitter[3]; /* of brightness, contrast and saturation: by factors from 1 - jitter to 1 + jitter */
+    /* nnU-Net's, by their probabilities: of turning and scaling a patch while it is cut (data/augment_turn.h), and of
+     * what changes values alone (data/augment_values.h). */
+    double patch_turn, patch_zoom, noise, blur, brightness, contrast, low_resolution, gamma_inverted, gamma;
+    bool mirror; /* along every axis, every second time */
 } ps_augment_options;
 
 /* "m9-mstd0.5-inc1": timm's way to write it, "rand-" before it or not. "": none. PS_ERR_USAGE with a sentence. */
@@ -49,9 +53,10 @@ ps_status ps_rand_augment_parse(const char *text, ps_rand_augment *out);
 /* Where an operation stands to normalisation. Samples become floats after the last operation of those that are used
  * which wants bytes; so cells are moved before or after that, as the list has it. */
 typedef enum {
-    PS_AUGMENT_BYTES, /* before it: on the bytes of flat images with one label, or none (but for keeps_places) */
-    PS_AUGMENT_CELLS, /* on either side: it moves pixels about, whatever they are, and a label a position with them */
-    PS_AUGMENT_FLOATS /* after it: on flat images with one label, or none */
+    PS_AUGMENT_BYTES,  /* before it: on the bytes of flat images with one label, or none (but for keeps_places) */
+    PS_AUGMENT_CELLS,  /* on either side: it moves pixels about, whatever they are, and a label a position with them */
+    PS_AUGMENT_VALUES, /* after it: it changes values and moves none, of any images and volumes */
+    PS_AUGMENT_FLOATS  /* after it: on flat images with one label, or none */
 } ps_augment_side;
 
 /* A sample under way. */
@@ -98,7 +103,7 @@ typedef struct {
     ps_augment_options options;
     const ps_augmentation *operation[PS_AUGMENTATIONS];
     ps_rng_key key[PS_AUGMENTATIONS]; /* of the seed */
-    ps_rng_key patch_key, scale_key;
+    ps_rng_key patch_key, scale_key, turn_key;
     int count, before; /* the first `before` are done on bytes */
 } ps_augment_plan;
 

@@ -83,7 +83,7 @@ static ps_status refuse_sizes(const ps_dataset *dataset) {
 /* What moves an image moves its mask. */
 static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options *options) {
     ps_shape mask, shape = ps_dataset_shape_of(dataset, PS_SPLIT_TRAIN, 0, &mask);
-    bool moved = options->augment.crop_pad > 0 || options->augment.flip;
+    bool moved = options->augment.crop_pad > 0 || options->augment.flip || options->augment.mirror;
     if (!moved || ps_dataset_has_patch(dataset) || ps_dataset_labels_per_sample(dataset) <= 1) return PS_OK;
     if (mask.d == shape.d && mask.h == shape.h && mask.w == shape.w) return PS_OK;
     return ps_fail(PS_ERR_USAGE,

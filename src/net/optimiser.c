@@ -15,6 +15,7 @@ typedef struct {
     ps_update_account *account;
     bool frozen; /* never updated */
     bool exempt; /* from weight decay */
+    double rate; /* factor on the learning rate */
 } slot;
 
 struct ps_optimiser {
@@ -49,6 +50,21 @@ ps_status ps_optimiser_check(const ps_optimiser_options *o) {
 }
 
 /* ---- life ---- */
+
+static ps_status set_rates(ps_optimiser *optimiser, double backbone) {
+    static const char prefix[] = "backbone.";
+    int matches = 0;
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        bool slower = backbone > 0 && strncmp(s->param->name, prefix, strlen(prefix)) == 0;
+        s->rate = slower ? backbone : 1;
+        matches += slower;
+    }
+    if (matches > 0 || backbone == 0 || backbone == 1) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "backbone_lr_factor is for parameters whose names begin with \"backbone.\", and this "
+                   "network has none; leave it out");
+}
 
 /* Whose name one of the patterns fits. */
 static ps_status freeze_matching(ps_optimiser *optimiser, const char *pattern) {
@@ -144,6 +160,7 @@ ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, 
         PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->first, s->param->name));
         if (!optimiser->sgd) PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->second, s->param->name));
     }
+    PS_TRY_CLEANUP(set_rates(optimiser, options->backbone_factor));
     PS_TRY_CLEANUP(freeze(optimiser, options->freeze));
     PS_TRY_CLEANUP(exempt(optimiser, options->decay_exempt));
     *out = optimiser;
@@ -216,7 +233,8 @@ ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint6
         slot *s = &optimiser->slot[i];
         /* A frozen parameter has a gradient, which is accounted for, and a step of length 0. */
         if (s->frozen && (s->account == NULL || !report.finite)) continue;
-        update(optimiser, s, s->frozen ? 0 : report.lr, s->param->module ? report.clip_module : report.clip, step);
+        update(optimiser, s, s->frozen ? 0 : s->rate * report.lr, s->param->module ? report.clip_module : report.clip,
+               step);
     }
     return report;
 }

@@ -19,6 +19,7 @@ typedef struct {
     const char
         *decay_exempt; /* groups without weight decay: "norms", "biases", "embeddings"; NULL, "none": all decay */
     ps_lr_options rate;
+    double backbone_factor; /* on the rate of parameters whose names begin with "backbone."; 0: 1 */
 } ps_optimiser_options;
 
 ps_status ps_optimiser_check(const ps_optimiser_options *options);

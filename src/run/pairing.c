@@ -50,6 +50,8 @@ static void say_rate(const ps_run_config *c, char *text, size_t size) {
     if (c->cooldown_epochs > 0)
         snprintf(text + strlen(text), size - strlen(text), " cooldown_epochs=%.9g", c->cooldown_epochs);
     if (c->lr_by_epoch) snprintf(text + strlen(text), size - strlen(text), " by_epoch");
+    if (c->backbone_lr_factor != 1)
+        snprintf(text + strlen(text), size - strlen(text), " backbone=%.9g", c->backbone_lr_factor);
     if (c->warmup_from >= 0) snprintf(text + strlen(text), size - strlen(text), " warmup_from=%.9g", c->warmup_from);
 }
 

@@ -16,13 +16,15 @@ enum { RECIPES = sizeof recipes / sizeof *recipes };
 
 /* What makes a recipe, named by it or not. */
 static const char makes[] =
-    "Augmentation,optimiser,momentum,nesterov,weight_decay,decay_exempt,beta1,beta2,eps,clip,schedule,milestones,"
+    "Augmentation,foreground,epoch_steps,pad_background,loss,batch_dice,dice_background,dice_smooth,backbone_lr_factor,"
+    "optimiser,momentum,nesterov,weight_decay,decay_exempt,beta1,beta2,eps,clip,schedule,milestones,"
     "step_factor,lr_min,poly_power,cooldown_epochs,lr_by_epoch,warmup,warmup_epochs,warmup_from";
 /* And what of it may be another where the recipe names it: sizes of images and lengths of runs are the user's. */
-static const char may_differ[] = "lr,batch,epochs,crop_pad,warmup_epochs,cooldown_epochs,mix_until_epoch";
+static const char may_differ[] =
+    "lr,batch,epochs,steps,epoch_steps,patch_size,mean,std,crop_pad,warmup_epochs,cooldown_epochs,mix_until_epoch";
 
 static ps_status find(const char *name, const char **settings) {
-    char known[160] = "";
+    char known[240] = "";
     for (int i = 0; i < RECIPES; i++) {
         if (strcmp(recipes[i].name, name) == 0) {
             *settings = recipes[i].settings;
@@ -66,6 +68,7 @@ static ps_status refuse(const ps_run_config *config, const ps_run_config *recipe
 static ps_status settle(ps_run_config *config, const ps_run_config *recipe, const char *name) {
     bool given = ps_run_config_has(config, name), named = ps_run_config_has(recipe, name);
     bool is_length = strcmp(name, "epochs") == 0 && config->given[PS_GIVEN_steps];
+    is_length = is_length || (strcmp(name, "steps") == 0 && config->given[PS_GIVEN_epochs]);
     if (!given && !is_length) return named ? ps_run_config_take(config, recipe, name) : PS_OK;
     bool free_to = named ? ps_run_config_in(may_differ, name) : !ps_run_config_in(makes, name);
     return free_to || ps_run_config_agree(config, recipe, name) ? PS_OK : refuse(config, recipe, name);

@@ -88,8 +88,21 @@ static ps_status read_jitter(const char *text, double jitter[3]) {
 
 static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *out) {
     bool part = c->resized_crop_scale[0] != '\0';
-    *out = (ps_augment_options){
-        .crop_pad = c->crop_pad, .crop_black = c->crop_black, .flip = c->flip, .rotate = c->rotate, .erase = c->erase};
+    *out = (ps_augment_options){.crop_pad = c->crop_pad,
+                                .crop_black = c->crop_black,
+                                .flip = c->flip,
+                                .rotate = c->rotate,
+                                .erase = c->erase,
+                                .patch_turn = c->patch_turn,
+                                .patch_zoom = c->patch_zoom,
+                                .noise = c->noise,
+                                .blur = c->blur,
+                                .brightness = c->brightness,
+                                .contrast = c->contrast,
+                                .low_resolution = c->low_resolution,
+                                .gamma_inverted = c->gamma_inverted,
+                                .gamma = c->gamma,
+                                .mirror = c->mirror};
     PS_TRY(ps_rand_augment_parse(c->rand_augment, &out->rand));
     if (part) PS_TRY(read_range(c->resized_crop_scale, "resized_crop_scale", &out->crop_scale));
     PS_TRY(read_range(c->resized_crop_ratio, "resized_crop_ratio", &out->crop_ratio));
@@ -220,6 +233,7 @@ static ps_status open_optimiser(ps_session *s) {
                                 .beta2 = c->beta2,
                                 .eps = c->eps,
                                 .clip = c->clip,
+                                .backbone_factor = c->backbone_lr_factor,
                                 .freeze = c->freeze,
                                 .decay_exempt = c->decay_exempt};
     PS_TRY(set_rate(s, &o->rate));

@@ -20,10 +20,21 @@ EXPECTED = {
     "cct": {**CCT, "lr": 5.5e-4, "warmup_from": 1e-5, "mix_until_epoch": 175},
     "cct-c100": {**CCT, "lr": 6e-4, "warmup_from": 1e-6, "mix_until_epoch": 0},
 }
+NNUNET = {"optimiser": "sgd", "lr": 0.01, "momentum": 0.99, "nesterov": True, "weight_decay": 3e-5, "clip": 12, "epoch_steps": 250, "schedule": "polynomial", "poly_power": 0.9,
+          "lr_by_epoch": True, "loss": "ce+dice", "foreground": 0.33, "pad_background": True, "patch_turn": 0.2, "patch_zoom": 0.2, "noise": 0.1, "blur": 0.2, "brightness": 0.15,
+          "contrast": 0.15, "low_resolution": 0.25, "gamma_inverted": 0.1, "gamma": 0.3, "mirror": True, "flip": False, "rotate": 0, "crop_pad": 0}
+DEEPLAB = {"optimiser": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 1e-4, "schedule": "polynomial", "poly_power": 0.9, "lr_min": 1e-6, "backbone_lr_factor": 0.1, "flip": True,
+           "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "clip": 0, "mirror": False}
+# Those of masks, patches and networks that these data are not: their settings are looked at by what contradicts them.
+MASKS = {
+    "nnunet": NNUNET, "vnet-amos": {**NNUNET, "patch_size": "64,160,160"},
+    "deeplab-voc": {**DEEPLAB, "lr": 0.01, "patch_size": "513", "pad_background": True, "crop_black": True, "patch_scale": "0.5,2"},
+    "deeplab-cityscapes": {**DEEPLAB, "lr": 0.1, "patch_size": "768", "pad_background": False, "color_jitter": "0.5,0.5,0.5"},
+}
 
 with open(os.path.join(tap.ROOT, "src", "run", "recipe_list.def")) as stream:
     listed = re.findall(r'^PS_RECIPE\("([^"]+)"', stream.read(), re.M)
-report(listed == list(EXPECTED), "the recipes of the list are those that this test knows", listed)
+report(listed == list(EXPECTED) + list(MASKS), "the recipes of the list are those that this test knows", listed)
 shown = must("help", "train").stdout
 report(all(re.search(rf"\b{name}\b", shown) for name in listed), "and stand in --help")
 
@@ -44,6 +55,20 @@ report(rates[:4] == [0.1 * i / 16 for i in range(4)], "the authors' warm-up: lr 
 must("train", "epochs/config.json", "--out", "again", "--quiet")
 report(trace("again") == trace("epochs"), "the configuration of such a run is that run")
 must("train", "--resume", "epochs", "--quiet")
+
+# ---- and of masks: each setting again beside the recipe is none that contradicts it, another one is ----
+FREE = ("lr", "epoch_steps", "patch_size", "mean", "std", "crop_pad")
+for name, expected in MASKS.items():
+    wrong = []
+    for key, value in expected.items():
+        if key in FREE:
+            continue
+        option = "--" + key.replace("_", "-")
+        other = [option if not value else "--no-" + option[2:]] if isinstance(value, bool) else [option, {"optimiser": "adamw", "schedule": "step", "loss": "dice"}.get(key, "0.4,0.6,0.7" if "," in str(value) or value == "" else "0.0625" if key != "crop_pad" else "1")]
+        done = run("train", *NET, "--recipe", name, *other, "--steps", "2", "--out", "never")
+        if done.returncode != 2 or f"{key} = " not in done.stderr or "contradicts" not in done.stderr:
+            wrong.append((key, done.stderr))
+    report(not wrong, f"{name}: every setting of training and augmentation is the recipe's", wrong)
 
 # ---- contradictions ----
 for name, options, words in (
