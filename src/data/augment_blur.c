@@ -1,5 +1,5 @@
-/* Gaussian blur of every second channel, its standard deviation drawn between 0.5 and 1 for each channel and axis; lines
- * go on beyond their ends as mirrored. */
+/* Gaussian blur of every second channel, its standard deviation drawn between 0.5 and 1 for each channel and axis;
+ * lines go on beyond their ends as mirrored. */
 #include "data/augment_values.h"
 
 #include <math.h>

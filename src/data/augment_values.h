@@ -1,5 +1,5 @@
-/* Operations of augmentation that change values and move nothing, after normalisation, on images and volumes with labels
- * of any kind: what they share. Ranges and probabilities are those of nnU-Net v2 (batchgeneratorsv2). */
+/* Operations of augmentation that change values and move nothing, after normalisation, on images and volumes with
+ * labels of any kind: what they share. Ranges and probabilities are those of nnU-Net v2 (batchgeneratorsv2). */
 #ifndef PS_DATA_AUGMENT_VALUES_H
 #define PS_DATA_AUGMENT_VALUES_H
 

@@ -396,6 +396,34 @@ static void step_by_decay(ps_net *net, const char *exempt) {
     ps_optimiser_destroy(optimiser);
 }
 
+/* The rate of parameters of a backbone, which is told by their names, is another. */
+static void test_backbones_learn_slower(void **state) {
+    (void)state;
+    static char own[] = "backbone.conv1.weight", like[] = "backbones.weight";
+    fixture f = open_fixture(tangled_graph(), 2);
+    ps_optimiser_options options = sgd();
+    ps_optimiser *optimiser;
+    options.backbone_factor = 0.5;
+    assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_ERR_USAGE); /* nothing is one */
+    ps_param *slow = ps_net_param(f.net, 0), *fast = ps_net_param(f.net, 1);
+    const ps_param before[2] = {*slow, *fast};
+    slow->name = own;
+    fast->name = like;
+    options.rate.lr = options.weight_decay = 0.5;
+    assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
+    slow->value[0] = fast->value[0] = 1;
+    memset(slow->grad, 0, slow->count * sizeof *slow->grad);
+    memset(fast->grad, 0, fast->count * sizeof *fast->grad);
+    ps_update_report report = ps_optimiser_step(optimiser, 0, 1);
+    assert_float_equal(report.lr, 0.5, 0);
+    assert_float_equal(slow->value[0], 0.875, 0); /* less 0.5 x 0.5 x 0.5 */
+    assert_float_equal(fast->value[0], 0.75, 0);
+    slow->name = before[0].name;
+    fast->name = before[1].name;
+    ps_optimiser_destroy(optimiser);
+    close_fixture(&f);
+}
+
 static void test_groups_go_without_decay(void **state) {
     (void)state;
     static const struct {
@@ -565,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_clipping_apart),
         cmocka_unit_test(test_groups_go_without_decay),
         cmocka_unit_test(test_embeddings_go_without_decay),
+        cmocka_unit_test(test_backbones_learn_slower),
         cmocka_unit_test(test_one_node_starts_again),
         cmocka_unit_test(test_unread_nodes_are_refused),
         cmocka_unit_test(test_transformers_start_as_published),
