@@ -3,6 +3,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "models/model.h"
 #include "run/network.h"
 #include "core/json.h"
 #include "graph/units.h"
@@ -13,7 +14,8 @@ static const char *input_text;
 static int classes;
 
 static const ps_option options[] = {
-    PS_TEXT("input", input_text, "C,H,W", NULL, "shape of the input (C,D,H,W for volumes) [3,32,32; a graph's own]"),
+    PS_TEXT("input", input_text, "C,H,W", NULL,
+            "shape of the input (C,D,H,W for volumes) [the model's or the graph's own]"),
     PS_WHOLE("classes", classes, "N", NULL, 1, PS_OPTION_ANY, "number of classes [10; a graph's own]"),
     PS_FLAG("json", as_json, "print the network as a JSON graph instead, to edit and use with --graph"),
     PS_FLAG("layers", show_layers, "list the layer types and their attributes instead"),
@@ -130,11 +132,17 @@ static void print_layer_types(void) {
 
 /* A graph of the user's own says itself what it takes and gives, unless the options ask. */
 static ps_status build(const ps_run_config *config, ps_graph **graph) {
-    ps_shape input;
+    const ps_model *model;
+    ps_shape input = {1, 3, 1, 32, 32};
+    int outputs = 10;
     bool asked = input_text != NULL || classes > 0;
-    PS_TRY(parse_input(&input));
+    if (config->graph[0] == '\0' && ps_model_find(config->model, &model) == PS_OK) {
+        input = model->defaults.input;
+        outputs = model->defaults.classes;
+    }
+    if (input_text != NULL) PS_TRY(parse_input(&input));
     if (config->graph[0] == '\0' || asked)
-        return ps_network_build(config, input, classes > 0 ? classes : 10, "input", graph);
+        return ps_network_build(config, input, classes > 0 ? classes : outputs, "input", graph);
     ps_graph *own;
     PS_TRY(ps_graph_read(config->graph, &own));
     ps_status status = ps_network_build(config, own->input, own->op[own->count - 1].shape.c, "input", graph);

@@ -5,8 +5,8 @@
  *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type},
  *         ...]}
  * "inputs" defaults to the operation before; operations stand in forward order; the last operation gives the logits.
- * Others that have a "loss_weight" are read by the loss, too (deep supervision): it is the sum over all of them of weight
- * times the loss against the labels brought to their size; the last one's weight is 1 where it has none.
+ * Others that have a "loss_weight" are read by the loss, too (deep supervision): it is the sum over all of them of
+ * weight times the loss against the labels brought to their size; the last one's weight is 1 where it has none.
  * Optional keys of every operation: "file_name" (name in PyTorch weight files, default the name), "stage", "module"
  * (true: an inserted module, not backbone), "gate" (name of the activation merged into it), "pool_size_asked" (see
  * below), "loss_weight". Names are unique and are the same in every arm of an experiment. */

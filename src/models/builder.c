@@ -50,7 +50,6 @@ static ps_status parse_range(ps_builder *b, const char *word, size_t length) {
 
 /* Words are joined by commas: kinds narrow down or widen what counts, ranges add up. */
 static ps_status parse_placement(ps_builder *b, const char *text) {
-    bool ranges = false;
     for (const char *word = text; word != NULL;) {
         const char *comma = strchr(word, ',');
         while (*word == ' ') word++;
@@ -62,18 +61,22 @@ static ps_status parse_placement(ps_builder *b, const char *text) {
             b->only_1x1 = true;
         } else if (!word_is(word, length, "blocks")) {
             PS_TRY(parse_range(b, word, length));
-            ranges = true;
+            b->ranges = true;
         }
         word = comma != NULL ? comma + 1 : NULL;
     }
-    for (int i = 0; i < b->stage_count && !ranges; i++) b->selected[i] = true;
+    for (int i = 0; i < b->stage_count && !b->ranges; i++) b->selected[i] = true;
     return PS_OK;
+}
+
+void ps_builder_usual_stages(ps_builder *b, int first, int last) {
+    for (int i = 0; i < b->stage_count && !b->ranges && !b->all; i++) b->selected[i] = i >= first && i <= last;
 }
 
 static bool is_placed(const ps_builder *b, const ps_builder_conv_spec *spec) {
     if (b->options->pool_skip.pool_size == 0 || b->stage >= b->stage_count || !b->selected[b->stage]) return false;
     if (spec->outside && !b->all) return false;
-    return !b->only_1x1 || spec->kernel == 1;
+    return !b->only_1x1 || (spec->kernel == 1 && spec->kernels.side[2] <= 1);
 }
 
 static void module_attributes(const ps_pool_skip_config *skip, int pool_size, char text[MODULE_SIZE]) {
@@ -128,6 +131,12 @@ static ps_status check_options(const char *name, const ps_model_options *o) {
                        "%s: heads, patch, tokenizer and drop path are options of transformers; leave them out here, or "
                        "take vit_7_4_32, cvt_7_4_32 or cct_7_3x1_32",
                        name);
+    const ps_segmentation_options *s = &o->segmentation;
+    if (s->output_stride != 0 || s->kernel != 0 || s->no_deep_supervision || s->plan != NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: the output stride is an option of deeplabv3plus networks, the kernel one of vnet, deep "
+                       "supervision and plans are of nnunet2d and nnunet3d; leave them out here",
+                       name);
     if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
     int largest = o->input.d > 1 ? 6 : 16; /* what the layer takes (kernels/pool_skip.h) */
     if (o->pool_skip.pool_size < 0 || o->pool_skip.pool_size > largest)
@@ -143,6 +152,7 @@ ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_optio
     *b = (ps_builder){
         .options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
     b->activation = "relu";
+    b->own_momentum = PS_NORM_MOMENTUM;
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
     if (options->pool_skip.pool_size == 0) PS_TRY(ps_model_check_pool_skip(&options->pool_skip));
@@ -204,6 +214,32 @@ static const char *stage_name(const ps_builder *b) {
     return b->stage < b->stage_count ? b->stage_names[b->stage] : b->head;
 }
 
+bool ps_builder_is_3d(const ps_builder *b) { return b->options->input.d > 1; }
+
+ps_status ps_builder_check_dims(const ps_builder *b, bool volumes) {
+    if (ps_builder_is_3d(b) == volumes) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s: takes %s, and the input has a depth of %d; %s", b->graph->name,
+                   volumes ? "volumes" : "flat images", b->options->input.d,
+                   volumes ? "give it volumes, or a --patch-size of three sides"
+                           : "take a model for volumes (unet3d, vnet, nnunet)");
+}
+
+ps_status ps_builder_check_divides(const ps_builder *b, const ps_builder_extent *factor) {
+    ps_shape in = b->options->input;
+    const int side[3] = {in.d, in.h, in.w}, *f = factor->side;
+    int up[3];
+    bool fits = true;
+    for (int i = 0; i < 3; i++) {
+        up[i] = (side[i] + f[i] - 1) / f[i] * f[i];
+        fits = fits && (up[i] == side[i] || (i == 0 && in.d == 1));
+    }
+    if (fits) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "%s: an input of %d x %d x %d (d, h, w) does not divide by %d x %d x %d, by which its maps become "
+                   "smaller and meet again; give it a --patch-size of %d,%d,%d",
+                   b->graph->name, in.d, in.h, in.w, f[0], f[1], f[2], in.d == 1 ? 1 : up[0], up[1], up[2]);
+}
+
 ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->op[b->tail].shape; }
 
 /* ---- operations ---- */
@@ -245,22 +281,70 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
     return ps_graph_add(b->graph, &spec, &b->tail, "%s", attributes);
 }
 
+static ps_builder_extent extent_or(const ps_builder_extent *extent, int side) {
+    if (extent->side[0] > 0 || extent->side[1] > 0 || extent->side[2] > 0) return *extent;
+    return (ps_builder_extent){{side, side, side}};
+}
+
+/* A number where all sides are the same. */
+static const char *extent_text(const ps_builder *b, const ps_builder_extent *extent, char text[48]) {
+    const int *side = extent->side;
+    bool deep = ps_builder_is_3d(b);
+    if (side[1] == side[2] && (!deep || side[0] == side[1])) snprintf(text, 48, "%d", side[1]);
+    else if (deep) snprintf(text, 48, "[%d, %d, %d]", side[0], side[1], side[2]);
+    else snprintf(text, 48, "[%d, %d]", side[1], side[2]);
+    return text;
+}
+
+ps_status ps_builder_join(ps_builder *b, const char *type, const char *name, int first) {
+    ps_op_spec spec = {.name = name, .stage = stage_name(b), .type = type, .inputs = 2, .input = {first, b->tail}};
+    return ps_graph_add(b->graph, &spec, &b->tail, "{}");
+}
+
+ps_status ps_builder_conv_transpose(ps_builder *b, int channels, const ps_builder_extent *strides, bool bias,
+                                    const char *name, const char *file_name) {
+    char extent[48], attributes[160];
+    extent_text(b, strides, extent);
+    snprintf(attributes, sizeof attributes, "{\"channels\": %d, \"kernel\": %s, \"stride\": %s, \"bias\": %s%s}",
+             channels, extent, extent, bias ? "true" : "false", ps_builder_is_3d(b) ? ", \"dims\": 3" : "");
+    return ps_builder_add(b, "conv_transpose", name, file_name, -1, attributes);
+}
+
+ps_status ps_builder_classes(ps_builder *b, const char *name, const char *file_name, const double *weight) {
+    ps_op_spec spec = {.name = name,
+                       .file_name = file_name,
+                       .stage = stage_name(b),
+                       .type = "conv",
+                       .inputs = 1,
+                       .input = {b->tail},
+                       .output = weight != NULL,
+                       .loss_weight = weight != NULL ? *weight : 0};
+    return ps_graph_add(b->graph, &spec, &b->tail, "{\"channels\": %d, \"kernel\": 1%s}", b->options->classes,
+                        ps_builder_is_3d(b) ? ", \"dims\": 3" : "");
+}
+
 ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
                           const char *skip_file_name) {
     ps_op_spec op = {
         .name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1, .input = {b->tail}};
-    char groups[32] = "";
-    if (spec->groups > 1) snprintf(groups, sizeof groups, ", \"groups\": %d", spec->groups);
+    int dilation = spec->dilation > 1 ? spec->dilation : 1;
+    ps_builder_extent kernels = extent_or(&spec->kernels, spec->kernel), padding = {{0, 0, 0}};
+    ps_builder_extent strides = extent_or(&spec->strides, spec->stride);
+    for (int i = 0; i < 3 && !spec->unpadded; i++) padding.side[i] = dilation * (kernels.side[i] / 2);
+    char parts[2][32] = {"", ""}, extents[3][48];
+    if (spec->groups > 1) snprintf(parts[0], sizeof parts[0], ", \"groups\": %d", spec->groups);
+    if (dilation > 1) snprintf(parts[1], sizeof parts[1], ", \"dilation\": %d", dilation);
     PS_TRY(ps_graph_add(b->graph, &op, &b->tail,
-                        "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s%s}",
-                        spec->channels, spec->kernel, spec->stride, spec->unpadded ? 0 : spec->kernel / 2,
-                        spec->bias ? "true" : "false", groups, b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
+                        "{\"channels\": %d, \"kernel\": %s, \"stride\": %s, \"padding\": %s, \"bias\": %s%s%s%s}",
+                        spec->channels, extent_text(b, &kernels, extents[0]), extent_text(b, &strides, extents[1]),
+                        extent_text(b, &padding, extents[2]), spec->bias ? "true" : "false", parts[0], parts[1],
+                        ps_builder_is_3d(b) ? ", \"dims\": 3" : ""));
     return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
 }
 
 /* eps 0: the layer's own. */
 static void norm_attributes(const ps_builder *b, double eps, char *text, size_t size) {
-    double momentum = b->options->norm_momentum;
+    double asked = b->options->norm_momentum, momentum = asked != PS_NORM_MOMENTUM ? asked : b->own_momentum;
     char parts[2][48] = {"", ""};
     if (momentum != PS_NORM_MOMENTUM) snprintf(parts[0], sizeof parts[0], "\"momentum\": %.9g", momentum);
     if (eps > 0) snprintf(parts[1], sizeof parts[1], "\"eps\": %.9g", eps);
@@ -277,7 +361,8 @@ ps_status ps_builder_gate(ps_builder *b, const char *name, const char *file_name
     char attributes[64] = "{}";
     const char *asked = b->options->activation;
     bool sloped = b->options->leaky_slope > 0, given = asked != NULL && asked[0] != '\0';
-    if (sloped) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", b->options->leaky_slope);
+    double slope = sloped ? b->options->leaky_slope : !given ? b->own_slope : 0;
+    if (slope > 0) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", slope);
     return ps_builder_add(b, sloped ? "leaky_relu" : given ? asked : b->activation, name, file_name, -1, attributes);
 }
 
@@ -287,12 +372,23 @@ ps_status ps_builder_linear(ps_builder *b, int features, const char *name) {
     return ps_builder_add(b, "linear", name, NULL, -1, attributes);
 }
 
-ps_status ps_builder_dropout(ps_builder *b, double own, const char *name) {
+static ps_status add_dropout(ps_builder *b, double own, const char *name, const char *more) {
     char attributes[64];
     double rate = b->options->dropout < 0 ? own : b->options->dropout;
     if (rate == 0) return PS_OK;
-    snprintf(attributes, sizeof attributes, "{\"p\": %.9g}", rate);
+    snprintf(attributes, sizeof attributes, "{\"p\": %.9g%s}", rate, more);
     return ps_builder_add(b, "dropout", name, NULL, -1, attributes);
+}
+
+ps_status ps_builder_dropout(ps_builder *b, double own, const char *name) { return add_dropout(b, own, name, ""); }
+
+ps_status ps_builder_channel_dropout(ps_builder *b, double own, const char *name) {
+    return add_dropout(b, own, name, ", \"channels\": true");
+}
+
+ps_status ps_builder_resize(ps_builder *b, const char *name, int like) {
+    ps_op_spec spec = {.name = name, .stage = stage_name(b), .type = "resize", .inputs = 2, .input = {b->tail, like}};
+    return ps_graph_add(b->graph, &spec, &b->tail, "{}");
 }
 
 /* ---- members of a sequence ---- */

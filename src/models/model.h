@@ -24,6 +24,21 @@ typedef struct {
     int tokenizer_kernel, tokenizer_layers; /* of models whose tokenizer is a stack of convolutions */
 } ps_token_options;
 
+enum { PS_UNET_MOST_STAGES = 12 };
+/* The encoder of an nnU-Net, as planned from data (zeros: from the input's shape alone): along d, h, w. */
+typedef struct {
+    int stages;
+    int stride[PS_UNET_MOST_STAGES][3], kernel[PS_UNET_MOST_STAGES][3], channels[PS_UNET_MOST_STAGES];
+} ps_unet_plan;
+
+/* What shapes networks for segmentation and nothing else; 0: the model's own. Other models refuse what is set here. */
+typedef struct {
+    int output_stride;        /* of DeepLabv3+: 16 or 8 */
+    int kernel;               /* of V-Net: 5 or 3 */
+    bool no_deep_supervision; /* of nnU-Nets: the loss reads the last map alone */
+    const ps_unet_plan *plan; /* of nnU-Nets; borrowed; NULL: from the input's shape */
+} ps_segmentation_options;
+
 typedef struct {
     double width;      /* multiplies every width; at least one channel stays */
     const int *stages; /* blocks per stage; NULL: the model's own */
@@ -37,6 +52,7 @@ typedef struct {
     double dropout;         /* < 0: the model's own */
     double drop_path;       /* of transformers: at the last block, rising from 0 at the first; < 0: the model's own */
     ps_token_options tokens;
+    ps_segmentation_options segmentation;
     ps_pool_skip_config pool_skip;
     const char *init_scheme; /* how weights start where nothing else is asked for (ps_net_init); NULL: torch */
 } ps_model_options;

@@ -84,6 +84,9 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
     if (config->drop_path >= 0) options.drop_path = config->drop_path;
     options.tokens = (ps_token_options){.heads = config->heads, .patch = config->patch};
     PS_TRY(parse_tokenizer(config, &options.tokens));
+    options.segmentation = (ps_segmentation_options){.output_stride = config->output_stride,
+                                                     .kernel = config->kernel,
+                                                     .no_deep_supervision = !config->deep_supervision};
     options.pool_skip = (ps_pool_skip_config){.pool_size = config->pool_skip,
                                               .mode = config->pool_skip_mode,
                                               .placement = config->pool_skip_placement,

@@ -1,7 +1,7 @@
 /* One side of the step benchmark: holds a network and runs a training step whenever it is told to, so that a driver
  * (step_bench.py) can let it and another program take turns in one run.
  *
- *   step_bench MODEL WIDTH POOL_SIZE BATCH THREADS MODE
+ *   step_bench MODEL[@HxW|@DxHxW] WIDTH POOL_SIZE BATCH THREADS MODE
  * MODE: plain (no instruments), full (all instruments at every step, trace to /dev/null), pair (two networks, one of
  * each, in turn). Each line on stdin is one command; each answers with one line on stdout:
  *   step    milliseconds of one training step (pair: plain and full)
@@ -30,6 +30,7 @@ typedef struct {
 } side;
 
 static float *x;
+static size_t input_count, label_count;
 static int32_t *label;
 static int batch;
 static ps_threads *pool;
@@ -42,8 +43,21 @@ static const ps_optimiser_options sgd = {.name = "sgd",
 static ps_status probe_batch(void *self, int index, float *out, int *images) {
     (void)self;
     (void)index;
-    memcpy(out, x, (size_t)batch * 3 * 32 * 32 * sizeof *out);
+    memcpy(out, x, input_count * sizeof *out);
     *images = batch;
+    return PS_OK;
+}
+
+/* The same for both sides. */
+static ps_status fill_batch(const side *s) {
+    ps_rng_key key = ps_rng_key_of(1, "bench/x");
+    if (x != NULL) return PS_OK;
+    input_count = (size_t)batch * ps_shape_elements(s->graph->input);
+    label_count = (size_t)batch * ps_net_labels_per_sample(s->net);
+    PS_TRY(PS_ALLOC(input_count, &x, "input"));
+    PS_TRY(PS_ALLOC(label_count, &label, "labels"));
+    for (size_t i = 0; i < input_count; i++) x[i] = ps_rng_normal(key, i);
+    for (size_t i = 0; i < label_count; i++) label[i] = (int32_t)(i % CLASSES);
     return PS_OK;
 }
 
@@ -51,14 +65,25 @@ static ps_status open_side(side *s, const char *name, double width, int pool_siz
     const ps_model *model;
     ps_model_options options;
     memset(s, 0, sizeof *s);
-    PS_TRY(ps_model_find(name, &model));
+    char model_name[64];
+    int side_of[3] = {0}, sides = 0;
+    sscanf(name, "%63[^@]", model_name);
+    const char *at = strchr(name, '@');
+    if (at != NULL) sides = sscanf(at + 1, "%dx%dx%d", &side_of[0], &side_of[1], &side_of[2]);
+    PS_TRY(ps_model_find(model_name, &model));
     ps_model_options_init(model, &options);
+    if (sides >= 2) {
+        options.input.d = sides == 3 ? side_of[0] : 1;
+        options.input.h = side_of[sides - 2];
+        options.input.w = side_of[sides - 1];
+    }
     options.width = width;
     options.classes = CLASSES;
     options.pool_skip.pool_size = pool_size;
     options.dropout = options.drop_path = 0;
     PS_TRY(model->build(&options, &s->graph));
     PS_TRY(ps_net_create(s->graph, batch, pool, &s->net));
+    PS_TRY(fill_batch(s));
     PS_TRY(ps_net_init(s->net, "torch", 1));
     PS_TRY(ps_optimiser_create(s->net, &sgd, &s->optimiser));
     if (!instruments) return PS_OK;
@@ -111,13 +136,7 @@ static ps_status serve(char **argv) {
     side plain = {0}, full = {0};
     char command[64];
     const char *mode = argv[6];
-    size_t count = (size_t)batch * 3 * 32 * 32;
-    ps_rng_key key = ps_rng_key_of(1, "bench/x");
     PS_TRY(ps_threads_create(atoi(argv[5]), &pool));
-    PS_TRY(PS_ALLOC(count, &x, "input"));
-    PS_TRY(PS_ALLOC((size_t)batch, &label, "labels"));
-    for (size_t i = 0; i < count; i++) x[i] = ps_rng_normal(key, i);
-    for (int i = 0; i < batch; i++) label[i] = i % CLASSES;
     if (strcmp(mode, "full") != 0) PS_TRY(open_side(&plain, argv[1], atof(argv[2]), atoi(argv[3]), false));
     if (strcmp(mode, "plain") != 0) PS_TRY(open_side(&full, argv[1], atof(argv[2]), atoi(argv[3]), true));
     while (fgets(command, sizeof command, stdin) != NULL) PS_TRY(answer(command, &plain, &full));

@@ -20,7 +20,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ref"))
 
-# name, width, pool size, batch, smallest ratio wanted
+# name (of networks for segmentation with the size of their input), width, pool size, batch, smallest ratio wanted
 SPEED = [
     ("resnet18", 1, 0, 64, 2.2), ("resnet18", 1, 2, 64, 2.5), ("resnet18", 1, 4, 64, 3.0),
     ("resnet18", 1, 0, 8, 1.0), ("resnet18", 1, 2, 8, 1.0), ("resnet18", 1, 4, 8, 1.0),
@@ -34,14 +34,21 @@ SPEED = [
     ("plain20", 1, 0, 8, 2.0), ("plain20", 1, 2, 8, 1.0), ("plain20", 1, 4, 8, 1.0),
     ("resnet350", 0.125, 0, 64, 2.0), ("resnet350", 0.125, 2, 64, 1.0), ("resnet350", 0.125, 4, 64, 3.0),
     ("resnet350", 0.125, 0, 8, 1.0), ("resnet350", 0.125, 2, 8, 1.0), ("resnet350", 0.125, 4, 8, 1.0),
+    *((model, width, e, batch, 1.0) for model, width, batch in (
+        ("unet2d@128x128", 0.5, 4), ("deeplabv3plus-mobilenetv2@129x129", 1, 4), ("deeplabv3plus-resnet101@129x129", 0.5, 2),
+        ("nnunet2d@128x128", 0.5, 4), ("unet3d@32x48x32", 0.5, 2), ("nnunet3d@40x56x40", 0.5, 2), ("vnet@48x48x48", 0.5, 1))
+      for e in (0, 2)),
 ]
+CLASSES = 10
 PAUSE_SECONDS, TURN_MILLISECONDS = 0.02, 250
 FEWEST_ROUNDS, LINE_SECONDS = 3, 60  # a line stops early when it has that many rounds and took that long
 SLOW_TURN = 2000  # milliseconds; where turns are longer, the first one has warmed up enough
 INSTRUMENTS_WANTED = 1.03
 RECORD = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("plain20", 1, 0, 64), ("plain9", 1, 0, 64), ("resnet350", 0.125, 4, 64)]
 MEMORY = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("vgg16", 1, 0, 64), ("vgg16", 1, 2, 64), ("resnet50", 1, 0, 64),
-          ("plain20", 1, 0, 64), ("plain20", 1, 0, 8), ("resnet350", 0.125, 0, 64), ("resnet350", 0.125, 4, 64)]
+          ("plain20", 1, 0, 64), ("plain20", 1, 0, 8), ("resnet350", 0.125, 0, 64), ("resnet350", 0.125, 4, 64),
+          *((model, 0.5, e, 2) for model in ("unet2d@128x128", "deeplabv3plus-mobilenetv2@129x129", "nnunet3d@40x56x40", "vnet@48x48x48")
+            for e in (0, 2))]
 ALLOCATOR = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("plain20", 1, 0, 8)]
 GROWTH = [("resnet18", 1, 0, b) for b in (8, 16, 32, 64, 128)] + [("resnet18", w, 0, 32) for w in (0.25, 0.5, 1)] + \
          [(m, 0.25, 0, 32) for m in ("resnet50", "resnet101", "resnet152")]
@@ -92,24 +99,30 @@ def serve_pytorch(options):
     """The PyTorch side: answers `step` with milliseconds, `memory` with the peak growth of the process since its libraries were loaded."""
     import torch
     import torch_models
+    import torch_segmentation
     base = peak_megabytes()
     model, width, e, batch = options.torch_side.split(",")
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    net = torch_models.make(model, float(width), 10, int(e))
+    model, _, size = model.partition("@")
+    shape = [int(side) for side in size.split("x")] if size else [32, 32]
+    volumes = len(shape) == 3
+    net = torch_models.make(model, float(width), CLASSES, int(e), shape if size else 32)
     net.train()
     for module in net.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     sgd = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    x, label = torch.randn(int(batch), 3, 32, 32), torch.arange(int(batch)) % 10
+    x = torch.randn(int(batch), 1 if volumes else 3, *shape)
+    places = (int(batch), *shape) if size else (int(batch),)
+    label = torch.arange(int(torch.tensor(places).prod())).reshape(places) % CLASSES
     for command in sys.stdin:
         if command.strip() == "memory":
             print(peak_megabytes() - base, flush=True)
             continue
         start = time.perf_counter()
         sgd.zero_grad()
-        torch.nn.functional.cross_entropy(net(x), label).backward()
+        torch_segmentation.loss_of(net(x), label).backward()
         sgd.step()
         print(1e3 * (time.perf_counter() - start), flush=True)
 

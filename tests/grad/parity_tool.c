@@ -90,6 +90,7 @@ static ps_status build_network(network_case *c) {
     ps_model_options_init(model, &options);
     options.width = c->width;
     options.input.h = options.input.w = c->size;
+    if (options.input.d > 1) options.input.d = c->size;
     options.classes = c->classes;
     options.dropout = options.drop_path = 0;
     options.pool_skip.pool_size = c->pool_skip;
@@ -112,7 +113,8 @@ static ps_status read_batch(network_case *c) {
     if (status == PS_OK) status = PS_ALLOC(count, &c->x, "batch");
     if (status == PS_OK) status = PS_ALLOC(labels, &c->label, "labels");
     if (status == PS_OK) {
-        reorder(x, c->x, (size_t)c->batch, 3, (size_t)c->size * (size_t)c->size, false);
+        ps_shape in = c->graph->input;
+        reorder(x, c->x, (size_t)c->batch, (size_t)in.c, ps_shape_positions(in), false);
         for (size_t i = 0; i < labels; i++) c->label[i] = (int32_t)label[i];
     }
     ps_tensor_file_close(file);
@@ -121,10 +123,12 @@ static ps_status read_batch(network_case *c) {
     return status;
 }
 
-/* logits [batch][classes]: copied, because backward reuses their memory; may be NULL. */
+static size_t positions_of(const network_case *c) { return ps_net_labels_per_sample(c->net); }
+
+/* logits [batch][positions][classes]: copied, because backward reuses their memory; may be NULL. */
 static double forward_backward(network_case *c, float *logits) {
     const float *y = ps_net_forward(c->net, c->x, PS_MODE_TRAIN, ps_rng_key_of(1, "parity"), NULL);
-    if (logits != NULL) memcpy(logits, y, (size_t)c->batch * (size_t)c->classes * sizeof *y);
+    if (logits != NULL) memcpy(logits, y, (size_t)c->batch * positions_of(c) * (size_t)c->classes * sizeof *y);
     double loss = ps_net_loss(c->net, &ps_cross_entropy, c->label, true).loss;
     ps_net_backward(c->net);
     return loss;
@@ -143,15 +147,23 @@ static ps_status add_gradients(network_case *c, ps_tensor_writer *writer, float 
 
 static ps_status write_first_step(network_case *c) {
     char path[512];
-    float *logits = NULL, **keep = NULL;
+    float *logits = NULL, *turned = NULL, **keep = NULL;
+    const ps_shape out = c->graph->op[c->graph->count - 1].shape;
+    const int64_t dims[5] = {c->batch, c->classes, out.d, out.h, out.w}, flat[4] = {c->batch, c->classes, out.h, out.w};
+    size_t positions = positions_of(c);
     ps_tensor_writer *writer = NULL;
     ps_status status;
     snprintf(path, sizeof path, "%s/engine.safetensors", c->folder);
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)c->batch * (size_t)c->classes, &logits, "logits"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)c->batch * positions * (size_t)c->classes, &logits, "logits"));
     forward_backward(c, logits);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_net_param_count(c->net), &keep, "gradients"));
     PS_TRY_CLEANUP(ps_tensor_writer_create(&writer));
-    PS_TRY_CLEANUP(ps_tensor_writer_add(writer, "logits", 2, (const int64_t[]){c->batch, c->classes}, logits));
+    PS_TRY_CLEANUP(add_reordered(writer, "logits",
+                                 positions == 1 ? 2
+                                 : out.d > 1    ? 5
+                                                : 4,
+                                 out.d > 1 ? dims : flat, (size_t)c->batch, (size_t)c->classes, positions, logits,
+                                 &turned));
     PS_TRY_CLEANUP(add_gradients(c, writer, keep));
     status = ps_tensor_writer_finish(writer, path);
 cleanup:
@@ -159,6 +171,7 @@ cleanup:
     for (int i = 0; keep != NULL && i < ps_net_param_count(c->net); i++) ps_free(keep[i]);
     ps_free(keep);
     ps_free(logits);
+    ps_free(turned);
     return status;
 }
 

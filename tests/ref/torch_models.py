@@ -20,6 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import torch_segmentation
+from ref_widths import scaled
+
 STAGES = {"resnet18": (1, [2, 2, 2, 2]), "resnet34": (1, [3, 4, 6, 3]), "resnet50": (4, [3, 4, 6, 3]), "resnet101": (4, [3, 4, 23, 3]),
           "resnet152": (4, [3, 8, 36, 3]), "resnet200": (4, [3, 24, 36, 3]), "resnet350": (4, [4, 36, 72, 4]),
           "resnet420": (4, [4, 44, 87, 4])}
@@ -29,10 +32,6 @@ PLAIN = {"plain9": (12, [3, 3, 3]), "plain20": (16, [7, 6, 6])}
 INCEPTION = [("a3", 64, 96, 128, 16, 32, 32), ("b3", 128, 128, 192, 32, 96, 64), ("a4", 192, 96, 208, 16, 48, 64),
              ("b4", 160, 112, 224, 24, 64, 64), ("c4", 128, 128, 256, 24, 64, 64), ("d4", 112, 144, 288, 32, 64, 64),
              ("e4", 256, 160, 320, 32, 128, 128), ("a5", 256, 160, 320, 32, 128, 128), ("b5", 384, 192, 384, 48, 128, 128)]
-
-
-def scaled(channels, width):
-    return max(1, int(channels * width + 0.5))
 
 
 class PoolSkip(nn.Module):
@@ -345,6 +344,8 @@ OTHERS = {"vgg16": Vgg16, "mobilenet": MobileNet, "googlenet": GoogLeNet, **TRAN
 
 def make(name, width=1.0, classes=10, e=0, size=32):
     """Dropout and dropped paths are off."""
+    if name in torch_segmentation.MODELS:
+        return torch_segmentation.make(name, width, classes, e, size)
     if name in PLAIN:
         return Plain(*PLAIN[name], width, classes, e)
     if name in TRANSFORMERS:
@@ -384,15 +385,18 @@ def read_safetensors(path):
 
 
 def weights_of(model):
-    return {name: value.detach().numpy() for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    return {torch_segmentation.name_in_files(name): value.detach().numpy() for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
 def gradients(model, x, label):
     model.zero_grad()
-    logits = model(x)
-    loss = F.cross_entropy(logits, label)
+    outputs = model(x)
+    loss = torch_segmentation.loss_of(outputs, label)
     loss.backward()
-    return logits.detach(), loss.item(), {name: p.grad.clone() for name, p in model.named_parameters()}
+    logits = outputs if torch.is_tensor(outputs) else outputs[-1][0]
+    grads = {torch_segmentation.name_in_files(name): torch.zeros_like(p) if p.grad is None else p.grad.clone()
+             for name, p in model.named_parameters()}
+    return logits.detach(), loss.item(), grads
 
 
 def write_json(options, name, content):
@@ -407,10 +411,12 @@ def soften(model, branch, module, shift=0.0):
         for part in model.modules():
             if isinstance(part, Block):
                 part.residual_function[-1].weight.mul_(branch)
-            if isinstance(part, PoolSkip):
+            if isinstance(part, torch_segmentation.Bottleneck):
+                part.bn3.weight.mul_(branch)
+            if isinstance(part, (PoolSkip, torch_segmentation.PoolSkip)):
                 part.conv.weight.mul_(module)
                 part.conv.bias.mul_(module)
-            if isinstance(part, nn.BatchNorm2d):
+            if isinstance(part, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 part.bias.add_(shift)
 
 
@@ -418,10 +424,12 @@ def gap_of(values, e, stride, padding=0):
     """Smallest distance of a window's maximum to the next value, relative to the map's RMS. Windows of zeros are left out: behind
     a ReLU they are ties on both sides, and their gradient is zero. So are equal values: copies of one maximum behind overlapping
     windows, of which both sides take the first."""
-    padded = F.pad(values.flatten(0, 1).unsqueeze(1), [padding] * 4, value=-1e30)
-    windows = F.unfold(padded, e, stride=stride)
-    top = windows.topk(2, dim=1).values
-    top = top.transpose(0, 1).flatten(1)
+    dims = values.dim() - 2
+    windows = F.pad(values, [padding] * 2 * dims, value=-1e30)
+    for axis in range(2, 2 + dims):
+        windows = windows.unfold(axis, e, stride)
+    top = windows.flatten(-dims).topk(2, dim=-1).values
+    top = top.movedim(-1, 0).flatten(1)
     gap = (top[0] - top[1])[(top[0] != 0) & (top[0] != top[1])]
     return (gap.min() / values.pow(2).mean().sqrt()).item() if gap.numel() else 1.0
 
@@ -433,19 +441,29 @@ def clearness(model, x):
 
     def look(module, inputs, _):
         z = inputs[0].detach()
-        if isinstance(module, nn.ReLU):
-            found.append((z.abs().min() / z.pow(2).mean().sqrt()).item())
+        if isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.ReLU6)):
+            edge = torch.minimum(z.abs(), (z - 6).abs()) if isinstance(module, nn.ReLU6) else z.abs()
+            found.append((edge.min() / z.pow(2).mean().sqrt()).item())
         else:
-            pooling = isinstance(module, nn.MaxPool2d)
+            pooling = isinstance(module, (nn.MaxPool2d, nn.MaxPool3d))
             e = module.kernel_size if pooling else min(module.e, *z.shape[2:])
             found.append(gap_of(z, e, *((module.stride, module.padding) if pooling else (e,))) if e > 1 else 1.0)
 
-    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.MaxPool2d, PoolSkip))]
+    kinds = (nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.MaxPool2d, nn.MaxPool3d, PoolSkip, torch_segmentation.PoolSkip)
+    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, kinds)]
     with torch.no_grad():
         model(x)
     for hook in hooks:
         hook.remove()
     return min(found, default=1.0)
+
+
+def draw_batch(options):
+    if options.model not in torch_segmentation.MODELS:
+        return torch.randn(options.batch, 3, options.size, options.size), torch.randint(options.classes, (options.batch,))
+    shape = torch_segmentation.shape_of(options.model, options.size)
+    x = torch.randn(options.batch, torch_segmentation.channels_of(options.model), *shape)
+    return x, torch.randint(options.classes, (options.batch, *shape))
 
 
 def draw(options):
@@ -454,8 +472,7 @@ def draw(options):
         torch.manual_seed(seed)
         model = make(options.model, options.width, options.classes, options.pool_skip, options.size)
         soften(model, options.branch, options.module, options.shift)
-        x = torch.randn(options.batch, 3, options.size, options.size)
-        label = torch.randint(options.classes, (options.batch,))
+        x, label = draw_batch(options)
         if options.clear == 0 or clearness(copy.deepcopy(model).double(), x.double()) >= options.clear:
             return seed, model, x, label
     sys.exit("torch_models.py: no clear case among 500 seeds; lower --clear or take a smaller batch")
@@ -501,8 +518,9 @@ def run_skip(options):
 
 
 def count(options):
-    model = make(options.model, options.width, options.classes, options.pool_skip)
-    modules = {id(p) for m in model.modules() if isinstance(m, PoolSkip) for p in m.parameters()}
+    model = make(options.model, options.width, options.classes, options.pool_skip, options.size)
+    kinds = (PoolSkip, torch_segmentation.PoolSkip)
+    modules = {id(p) for m in model.modules() if isinstance(m, kinds) for p in m.parameters()}
     total = [0, 0]
     for p in model.parameters():
         total[id(p) in modules] += p.numel()
@@ -515,9 +533,10 @@ def main():
     for name in ("count", "case", "skip"):
         sub = commands.add_parser(name)
         if name != "skip":
-            sub.add_argument("model", choices=[*STAGES, *OTHERS])
+            sub.add_argument("model", choices=[*STAGES, *OTHERS, *torch_segmentation.MODELS])
             sub.add_argument("--width", type=float, default=1.0)
             sub.add_argument("--classes", type=int, default=10)
+            sub.add_argument("--size", type=int, default=32)
         if name != "count":
             sub.add_argument("folder")
             sub.add_argument("--seed", type=int, default=1)
@@ -526,7 +545,6 @@ def main():
         if name == "case":
             sub.add_argument("--steps", type=int, default=20)
             sub.add_argument("--batch", type=int, default=8)
-            sub.add_argument("--size", type=int, default=32)
             sub.add_argument("--lr", type=float, default=0.001)
             sub.add_argument("--momentum", type=float, default=0.9)
             sub.add_argument("--weight-decay", type=float, default=5e-4)

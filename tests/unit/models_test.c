@@ -53,6 +53,41 @@ static void parameters_are_those_of_pytorch(void **state) {
     }
 }
 
+/* zoo of the paper: counted by building the public modules in PyTorch. */
+static void segmentation_networks_have_the_published_sizes(void **state) {
+    (void)state;
+    /* Planned for scans of 3 x 0.76 x 0.76 mm, patches of 48 x 192 x 192. */
+    static const ps_unet_plan btcv = {.stages = 6,
+                                      .stride = {{1, 1, 1}, {1, 2, 2}, {2, 2, 2}, {2, 2, 2}, {2, 2, 2}, {1, 2, 2}},
+                                      .kernel = {{1, 3, 3}, {3, 3, 3}, {3, 3, 3}, {3, 3, 3}, {3, 3, 3}, {3, 3, 3}},
+                                      .channels = {32, 64, 128, 256, 320, 320}};
+    static const struct {
+        const char *model;
+        ps_shape input;
+        int classes;
+        size_t backbone, module;
+        const ps_unet_plan *plan;
+    } expected[] = {{"deeplabv3plus-mobilenetv2", {1, 3, 1, 65, 65}, 21, 5225717, 2381104, NULL},
+                    {"deeplabv3plus-mobilenetv2", {1, 3, 1, 64, 64}, 19, 5225203, 2381104, NULL},
+                    {"deeplabv3plus-resnet101", {1, 3, 1, 33, 33}, 21, 58753973, 2381104, NULL},
+                    {"vnet", {1, 1, 16, 16, 16}, 14, 45646126, 62288, NULL},
+                    {"vnet", {1, 1, 16, 16, 16}, 16, 45654192, 62288, NULL},
+                    {"unet2d", {1, 3, 1, 32, 32}, 21, 31038933, 0, NULL},
+                    {"nnunet3d", {1, 1, 48, 192, 192}, 14, 30713158, 15761600, &btcv}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        ps_model_options options = model_options(expected[i].model);
+        options.width = 1;
+        options.input = expected[i].input;
+        options.classes = expected[i].classes;
+        options.segmentation.plan = expected[i].plan;
+        options.pool_skip.pool_size = expected[i].module > 0 ? 2 : 0;
+        ps_graph *graph = model_graph(expected[i].model, &options);
+        assert_int_equal(backbone_of(graph), expected[i].backbone);
+        assert_int_equal(module_of(graph), expected[i].module);
+        ps_graph_destroy(graph);
+    }
+}
+
 static void each_pool_skip_adds_its_convolution(void **state) {
     (void)state;
     ps_model_options options = model_options("resnet34");
@@ -360,19 +395,25 @@ static void inputs_of_other_sizes_fit(void **state) {
     }
 }
 
-static void every_model_takes_volumes(void **state) {
+static void models_take_volumes_or_say_that_they_do_not(void **state) {
     (void)state;
-    int count;
+    int count, flat = 0;
     const ps_model *models = ps_models(&count);
     for (int m = 0; m < count; m++) {
         ps_model_options options = models[m].defaults;
-        options.width = 0.05;
-        options.input = (ps_shape){1, 1, 8, 16, 16};
+        options.width = 0.0625;
+        options.input = (ps_shape){1, 1, 16, 16, 16};
         options.pool_skip.pool_size = 2;
+        if (models[m].defaults.classes == 4 && models[m].defaults.input.d == 1) { /* segmentation of images */
+            assert_sentence(model_status(models[m].name, &options), "takes flat images", NULL);
+            flat++;
+            continue;
+        }
         ps_graph *graph = model_graph(models[m].name, &options);
         assert_true(graph->op[0].shape.d > 1);
         ps_graph_destroy(graph);
     }
+    assert_int_equal(flat, 4);
 }
 
 static void width_is_rounded_and_never_zero(void **state) {
@@ -599,6 +640,7 @@ static void stage_lists_are_free(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(parameters_are_those_of_pytorch),
+                                       cmocka_unit_test(segmentation_networks_have_the_published_sizes),
                                        cmocka_unit_test(each_pool_skip_adds_its_convolution),
                                        cmocka_unit_test(known_sizes_and_depths),
                                        cmocka_unit_test(arms_have_the_same_backbone),
@@ -609,7 +651,7 @@ int main(void) {
                                        cmocka_unit_test(transformers_are_free_in_shape),
                                        cmocka_unit_test(file_names_are_unique),
                                        cmocka_unit_test(inputs_of_other_sizes_fit),
-                                       cmocka_unit_test(every_model_takes_volumes),
+                                       cmocka_unit_test(models_take_volumes_or_say_that_they_do_not),
                                        cmocka_unit_test(width_is_rounded_and_never_zero),
                                        cmocka_unit_test(placements_select_what_they_say),
                                        cmocka_unit_test(impossible_placements_are_refused),
