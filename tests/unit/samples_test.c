@@ -273,7 +273,10 @@ static void a_large_set_opens_at_once(void **state) {
     time_t start = time(NULL);
     held(open_store(&s, (ps_dataset_options){.probe_count = 100, .most_bytes = (size_t)1 << 30}, &dataset));
     assert_true(time(NULL) - start < 60);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
     assert_true(ps_memory_peak_bytes() - before < (size_t)200 << 20);
+#endif
+    (void)before;
     assert_in_range(s.decoded, 4, 1200);
     int looked = ps_dataset_looked_at(dataset);
     assert_in_range(looked, 4, 1000);
