@@ -75,6 +75,29 @@ static ps_graph *graph_of_all(void) {
     return g;
 }
 
+/* Down and up again, in 3D: strided and transposed, normalised sample by sample, resized and padded. */
+static ps_graph *graph_of_maps(void) {
+    ps_graph *g;
+    assert_int_equal(ps_graph_create("maps", (ps_shape){1, 2, 4, 5, 6}, &g), PS_OK);
+    add(g, "c1", "conv", -1, -2, "{\"channels\":4,\"padding\":1}");
+    add(g, "n1", "instance_norm", 0, -2, "{}");
+    add(g, "g1", "leaky_relu", 1, -2, "{\"slope\":1}");
+    add(g, "c2", "conv", 2, -2, "{\"channels\":4,\"padding\":1,\"stride\":2}");
+    add(g, "n2", "instance_norm", 3, -2, "{\"affine\":false}");
+    add(g, "g2", "leaky_relu", 4, -2, "{\"slope\":1}");
+    add(g, "t", "conv_transpose", 5, -2, "{\"channels\":4,\"groups\":2}");
+    add(g, "n3", "instance_norm", 6, -2, "{}");
+    add(g, "g3", "leaky_relu", 7, -2, "{\"slope\":1}");
+    add(g, "z", "resize", 5, 8, "{}");
+    add(g, "p", "pad", 2, 8, "{}");
+    add(g, "sum", "add", 8, 9, "{}");
+    add(g, "join", "concat", 11, 10, "{}");
+    add(g, "avg", "avg_pool", 12, -2, "{\"kernel\":2}");
+    add(g, "flat", "flatten", 13, -2, "{}");
+    add(g, "fc", "linear", 14, -2, "{\"features\":3}");
+    return g;
+}
+
 static double dot(const float *a, const float *b, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
@@ -128,11 +151,13 @@ static void check_against_differences(ps_graph *graph, ps_mode mode) {
 static void test_batch_statistics(void **state) {
     (void)state;
     check_against_differences(graph_of_all(), PS_MODE_PROBE);
+    check_against_differences(graph_of_maps(), PS_MODE_PROBE);
 }
 
 static void test_running_statistics(void **state) {
     (void)state;
     check_against_differences(graph_of_all(), PS_MODE_EVAL);
+    check_against_differences(graph_of_maps(), PS_MODE_EVAL);
 }
 
 /* With real gates and maxima differences are spoilt by switches, but the product must still be symmetric: <u, H v> =

@@ -36,6 +36,7 @@ static const ps_conv_shape shapes[] = {SHAPE2(2, 32, 12, 12, 32, 3, 1, 1, 1),
                                        SHAPE2(2, 24, 12, 10, 24, 3, 1, 1, 24),
                                        SHAPE2(2, 8, 10, 10, 16, 5, 1, 2, 2),
                                        SHAPE2(1, 600, 5, 5, 8, 3, 1, 1, 1),
+                                       {2, 24, 1, 14, 13, 20, 1, 3, 3, 1, 1, 1, 0, 4, 4, 1, 4, 4, 1},
                                        {1, 6, 6, 8, 8, 10, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0], PERIOD = 2 };
 
@@ -70,8 +71,8 @@ static float *periodic(const ps_conv_shape *s, int period) {
     return x;
 }
 
-static bool reads_padding(int out, int stride, int pad, int kernel, int size) {
-    return out * stride - pad < 0 || out * stride - pad + kernel > size;
+static bool reads_padding(int out, int stride, int pad, int kernel, int dilation, int size) {
+    return out * stride - pad < 0 || out * stride - pad + (kernel - 1) * dilation >= size;
 }
 
 /* Every position that reads no padding against the first of its residue. */
@@ -81,9 +82,9 @@ static void expect_alike(const ps_conv_method *method, const ps_conv_shape *s, c
     for (size_t p = 0; p < ps_conv_out_positions(s); p++) {
         int w = (int)(p % (size_t)ow), h = (int)(p / (size_t)ow % (size_t)oh),
             d = (int)(p / (size_t)ow / (size_t)oh % (size_t)od);
-        if (reads_padding(w, s->stride_w, s->pad_w, s->kw, s->w) ||
-            reads_padding(h, s->stride_h, s->pad_h, s->kh, s->h) ||
-            reads_padding(d, s->stride_d, s->pad_d, s->kd, s->d))
+        if (reads_padding(w, s->stride_w, s->pad_w, s->kw, s->dilation_w, s->w) ||
+            reads_padding(h, s->stride_h, s->pad_h, s->kh, s->dilation_h, s->h) ||
+            reads_padding(d, s->stride_d, s->pad_d, s->kd, s->dilation_d, s->d))
             continue;
         const float **alike = &first[d * s->stride_d % PERIOD][h * s->stride_h % PERIOD][w * s->stride_w % PERIOD];
         const float *here = y + p * (size_t)s->k;
@@ -132,6 +133,33 @@ static void zeros_give_the_bias_itself(void **state) {
         for (size_t o = 0; o < outputs_of(s); o++) assert_true(bound[o] == 0);
         kt_workspace_free(workspace);
         free(x), free(w), free(bias), free(y), free(bound);
+    }
+}
+
+/* Of a transposed convolution too, whatever method its backward-data is, and no bound is left beside it. */
+static void zeros_give_the_bias_of_transposed_ones(void **state) {
+    (void)state;
+    static const char *const attributes[] = {
+        "\"channels\": 20", "\"channels\": 3", "\"channels\": 24, \"groups\": 24",
+        "\"channels\": 10, \"kernel\": 3, \"stride\": 2, \"padding\": 1, \"output_padding\": 1",
+        "\"channels\": 10, \"kernel\": 2, \"stride\": 3"};
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        char sample[256];
+        gradcheck_rig rig;
+        snprintf(sample, sizeof sample, "{\"inputs\": [[2, 24, 2, 5, 6]], \"attributes\": {%s}}", attributes[i]);
+        assert_int_equal(
+            gradcheck_rig_create(&ps_layer_conv_transpose, sample, PS_MODE_PROBE, kt_pool((int)i % KT_POOLS), &rig),
+            PS_OK);
+        size_t count = ps_shape_elements(rig.out_shape);
+        float *bound = kt_room(count, sizeof *bound);
+        memset(rig.x[0], 0, ps_shape_elements(rig.in_shape[0]) * sizeof(float));
+        rig.call.plain = true, rig.call.bound = bound;
+        rig.type->forward(&rig.call);
+        rig.type->rounding(&rig.call);
+        for (size_t o = 0; o < count; o++)
+            assert_true(rig.y[o] == rig.param[1][o % (size_t)rig.out_shape.c] && bound[o] == 0);
+        free(bound);
+        gradcheck_rig_clear(&rig);
     }
 }
 
@@ -558,6 +586,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_patches_give_equal_bits),
         cmocka_unit_test(zeros_give_the_bias_itself),
+        cmocka_unit_test(zeros_give_the_bias_of_transposed_ones),
         cmocka_unit_test(plans_hold_a_plain_method),
         cmocka_unit_test(large_neighbours_stay_where_they_are),
         cmocka_unit_test(outputs_lie_within_their_bounds),
