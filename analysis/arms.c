@@ -115,12 +115,15 @@ static ps_status note_task(ps_arms *arms, const ps_trace_header *header) {
                        header->path, header->task.name, arms->task.name);
     if (arms->task.measures > 0) return PS_OK;
     arms->task = header->task;
+    arms->classes = ps_trace_classes(header->document);
     for (int m = 0; m < arms->task.measures; m++) {
         ps_summary_test_name(&arms->task.measure[m], arms->measure[m].name);
         snprintf(arms->measure[m].title, sizeof arms->measure[m].title, "test %s",
                  ps_trace_measure_title(&arms->task.measure[m], title));
     }
-    return PS_OK;
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, data)),
+                *names = cJSON_GetObjectItemCaseSensitive(data, PS_KEY(DATA, class_names));
+    return names != NULL ? ps_json_copy(names, &arms->class_names) : PS_OK;
 }
 
 static void note_registration(ps_arms *arms, const ps_trace_header *header, ps_arm_run *run) {
@@ -416,6 +419,7 @@ void ps_arms_clear(ps_arms *arms) {
         ps_free(arms->arms[a].runs);
     }
     ps_free(arms->arms);
+    cJSON_Delete(arms->class_names);
     free(arms->unpaired);
     memset(arms, 0, sizeof *arms);
 }

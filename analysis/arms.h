@@ -79,7 +79,9 @@ typedef struct {
     bool registered;              /* some run's header has a registration: */
     ps_registration registration; /* the first of them */
     ps_arms_measure measure[PS_TRACE_MOST_MEASURES];
-    ps_arm *arms; /* the reference first, then in the order given */
+    int classes;        /* of the first run's data; 0: not said */
+    cJSON *class_names; /* their names; NULL: not said */
+    ps_arm *arms;       /* the reference first, then in the order given */
     int count;
     char *unpaired;  /* "ps2: seed 4; baseline: seed 7", "" for none */
     bool unverified; /* the traces' pairing objects are empty: pairs rest on the seed alone */

@@ -250,6 +250,35 @@ static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_a
     return PS_OK;
 }
 
+/* A description, class by class: so many comparisons would need a correction, and none was asked for. */
+static ps_status contrast_class(ps_tables *tables, const ps_arms *arms, const ps_arm *arm, int m, int k,
+                                ps_contrast *c) {
+    const ps_trace_measure *of = &arms->task.measure[m];
+    const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(arms->class_names, k));
+    ps_better better = of->higher_is_better ? PS_BETTER_HIGHER : PS_BETTER_LOWER;
+    ps_class_measure measure;
+    char number[16];
+    snprintf(number, sizeof number, "%d", k);
+    ps_summary_class_name(of, k, measure);
+    PS_TRY(ps_contrast_of(&arms->arms[0], arm, measure, better, PS_AT_LAST_LOSS, c));
+    if (c->n == 0) return PS_OK;
+    ps_tables_row(tables, PS_TABLE_class_comparison, "sisssssidddddds", of->name, k, name != NULL ? name : number,
+                  ps_trace_measure_is_share(of) ? "share" : of->unit, ps_better_name(better), arm->name,
+                  arms->arms[0].name, c->n, c->centre_reference, c->centre_arm, c->centre, c->median, c->least, c->most,
+                  ps_contrast_centre_name(c));
+    return PS_OK;
+}
+
+static ps_status contrast_classes(ps_tables *tables, const ps_arms *arms, const ps_arm *arm) {
+    ps_contrast *c;
+    ps_status status = PS_OK;
+    PS_TRY(PS_ALLOC(1, &c, "contrast"));
+    for (int m = 0; m < arms->task.measures; m++)
+        for (int k = 0; status == PS_OK && k < arms->classes; k++) status = contrast_class(tables, arms, arm, m, k, c);
+    ps_free(c);
+    return status;
+}
+
 static const char *direction_of(const ps_contrast *c) {
     return c->n == 0 ? NULL : c->median < 0 ? "less" : c->median > 0 ? "more" : "equal";
 }
@@ -650,6 +679,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     for (int a = 0; a < arms->count; a++) write_arm(tables, arms, a);
     for (int a = 1; a < arms->count; a++) {
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
+        PS_TRY(contrast_classes(tables, arms, &arms->arms[a]));
         PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
     }
     PS_TRY(ps_sweeps_write(tables, arms));

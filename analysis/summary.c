@@ -45,6 +45,10 @@ void ps_summary_test_name(const ps_trace_measure *measure, ps_test_name out) {
     snprintf(out, sizeof(ps_test_name), "test_%s", measure->name);
 }
 
+void ps_summary_class_name(const ps_trace_measure *measure, int class_index, ps_class_measure out) {
+    snprintf(out, sizeof(ps_class_measure), "test_%s class %d", measure->name, class_index);
+}
+
 bool ps_summary_is_of_loss(const char *name) { return strcmp(name, "loss_end") == 0 || strncmp(name, "test_", 5) == 0; }
 
 void ps_summary_forget_probes(ps_summary *summary) {

@@ -56,6 +56,10 @@ typedef struct {
 typedef char ps_test_name[48];
 void ps_summary_test_name(const ps_trace_measure *measure, ps_test_name out);
 
+/* "test_mean_iou class 3": the same of one class. */
+typedef char ps_class_measure[48];
+void ps_summary_class_name(const ps_trace_measure *measure, int class_index, ps_class_measure out);
+
 ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line);
 /* NULL when it was not set. */
 const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name);

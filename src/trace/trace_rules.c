@@ -309,8 +309,7 @@ static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     if (said && is_sound_part(PS_OBJECT_ARM_IS, get(record, PS_KEY(HEADER, arm_is)))) check_arm(r, record);
     const char *fault = ps_trace_task_read(record, &r->task);
     if (fault != NULL) breach(r, "\"%s\": %s", PS_KEY(HEADER, task), fault);
-    const cJSON *classes = get(get(record, PS_KEY(HEADER, data)), PS_KEY(DATA, classes));
-    r->classes = ps_value_is_whole(classes, 0, PS_TRACE_MOST_CHANNELS) ? classes->valueint : 0;
+    r->classes = ps_trace_classes(record);
     check_registration(r, record);
     double steps = whole_of(record, PS_KEY(HEADER, window));
     r->window_steps = steps >= 1 ? steps : NAN;

@@ -92,6 +92,16 @@ const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task) {
     return fault;
 }
 
+int ps_trace_classes(const cJSON *header) {
+    const cJSON *classes = get(get(header, PS_KEY(HEADER, data)), PS_KEY(DATA, classes));
+    return ps_value_is_whole(classes, 0, PS_TRACE_MOST_CHANNELS) ? classes->valueint : 0;
+}
+
+const char *ps_trace_class_name(const cJSON *header, int class_index) {
+    const cJSON *names = get(get(header, PS_KEY(HEADER, data)), PS_KEY(DATA, class_names));
+    return cJSON_GetStringValue(cJSON_GetArrayItem(names, class_index));
+}
+
 bool ps_trace_measure_is_share(const ps_trace_measure *measure) { return strcmp(measure->unit, "%") == 0; }
 
 const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text) {

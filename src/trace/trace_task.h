@@ -31,6 +31,10 @@ void ps_trace_task_default(ps_trace_task *task);
  * "\"task\": ", and *task is the default. */
 const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task);
 
+/* Of a header's data: how many classes there are (0: not said), and what one is called (NULL: not said; borrowed). */
+int ps_trace_classes(const cJSON *header);
+const char *ps_trace_class_name(const cJSON *header, int class_index);
+
 /* Whether it is a share, recorded from 0 to 1 and shown times 100. */
 bool ps_trace_measure_is_share(const ps_trace_measure *measure);
 /* "mean_iou" -> "mean iou": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,

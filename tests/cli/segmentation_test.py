@@ -133,6 +133,22 @@ for threads in ("1", "3"):
 tap.report(first == values and set(names) <= set(values), "it gives the same for any number of threads", [first, values])
 result = tap.run("eval", run)
 tap.report("class     2 core:" in result.stdout and "the diagonal of the image" in result.stdout, "eval shows classes and rules", result.stdout)
+# Two runs side by side: the tables of classes are the records, and their differences.
+second, both = tap.path("second"), tap.path("both")
+tap.run(*TRAIN, "--steps", "20", "--eval-every", "1", "--loss", "ce+dice", "--class-weights", "0.5,1,2", "--lr", "0.01", "--out", second)
+result = tap.run("compare", "--arm", "a=" + run, "--arm", "b=" + second, "--out", both)
+ends = [json.loads(open(os.path.join(place, "trace.jsonl")).readlines()[-1])["classes"] for place in (run, second)]
+rows = list(csv.DictReader(open(os.path.join(both, "tables", "class_comparison.tsv")), delimiter="\t")) if result.returncode == 0 else []
+good = bool(rows) and all(abs(float(row["mean_difference"]) - (ends[1][row["measure"]][int(row["class"])] - ends[0][row["measure"]][int(row["class"])])) < 1e-6
+                          for row in rows)
+tap.report(good and {row["name"] for row in rows} == {"background", "body", "core"}, "class_comparison.tsv has the differences of each class", [result.stderr, rows[:2]])
+rows = list(csv.DictReader(open(os.path.join(both, "tables", "classes.tsv")), delimiter="\t")) if result.returncode == 0 else []
+good = bool(rows) and all(abs(float(row["value"]) - ends[row["arm"] == "b"][row["measure"]][int(row["class"])]) < 1e-6 for row in rows)
+tap.report(good, "classes.tsv has what the last evaluation measured of each", rows[:2])
+result = tap.run("report", both)
+page = open(os.path.join(both, "report.html")).read() if result.returncode == 0 else ""
+tap.report("Test mean dice of each class" in page, "and the page draws them", result.stderr)
+
 for words, sentence in ((["predict", run, "--out", out], "nothing is written over"), (["predict", run, "--out", tap.path("p2"), "--split", "all"], "test, train or probe"),
                         (["predict", run], "needs --out"), ([*TRAIN, "--steps", "5", "--loss", "focal", "--out", tap.path("r2")], "ce, dice or ce+dice"),
                         ([*TRAIN, "--steps", "5", "--class-weights", "1,2", "--out", tap.path("r3")], "3 classes"),
