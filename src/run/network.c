@@ -32,10 +32,18 @@ static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int
     ps_shape own = (*out)->input;
     int outputs = (*out)->op[(*out)->count - 1].shape.c;
     if (ps_shape_equal(ps_shape_with_batch(own, 1), ps_shape_with_batch(input, 1)) && outputs == classes) return PS_OK;
-    ps_status status = ps_fail(
-        PS_ERR_INPUT,
-        "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, not %dx%dx%d and %d; change the graph or use --%s",
-        config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes, option);
+    bool deep = own.d > 1 || input.d > 1;
+    ps_status status =
+        deep ? ps_fail(
+                   PS_ERR_INPUT,
+                   "%s: takes %dx%dx%dx%d input (c, d, h, w) and gives %d classes, not %dx%dx%dx%d and %d; change the "
+                   "graph or what the data are cut to",
+                   config->graph, own.c, own.d, own.h, own.w, outputs, input.c, input.d, input.h, input.w, classes)
+             : ps_fail(
+                   PS_ERR_INPUT,
+                   "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, not %dx%dx%d and %d; change the graph or "
+                   "use --%s",
+                   config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes, option);
     ps_graph_destroy(*out);
     *out = NULL;
     return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "run/network.h"
+#include "run/planned.h"
 #include "run/planted.h"
 #include "run/directory.h"
 #include "core/file.h"
@@ -53,20 +54,25 @@ static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) 
                    data->moments, deviations);
 }
 
+/* Without what says which part of a sample is seen. */
+ps_dataset_options ps_session_data_options(const ps_run_config *c) {
+    return (ps_dataset_options){.size = c->size,
+                                .probe_count = c->probe,
+                                .train_limit = c->train_limit,
+                                .test_limit = c->test_limit,
+                                .raw = !c->normalise,
+                                .most_bytes = c->cache_mb > 0 ? (size_t)c->cache_mb << 20 : 1,
+                                .pad_background = c->pad_background,
+                                .skip_bad = c->skip_bad,
+                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+}
+
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
-    ps_dataset_options data = {.size = c->size,
-                               .probe_count = c->probe,
-                               .train_limit = c->train_limit,
-                               .test_limit = c->test_limit,
-                               .raw = !c->normalise,
-                               .most_bytes = c->cache_mb > 0 ? (size_t)c->cache_mb << 20 : 1,
-                               .pad_background = c->pad_background,
-                               .skip_bad = c->skip_bad,
-                               .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+    ps_dataset_options data = ps_session_data_options(c);
     PS_TRY(read_patch(c, &data));
     PS_TRY(read_fold(c, &data));
     PS_TRY(read_moments(c, &data));
-    return ps_dataset_open(c->data, &data, dataset);
+    return ps_planned(c) ? ps_planned_open(c, &data, dataset) : ps_dataset_open(c->data, &data, dataset);
 }
 
 static ps_status read_range(const char *text, const char *name, ps_augment_range *range) {

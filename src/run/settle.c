@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "run/planned.h"
 #include "run/recipe.h"
 #include "run/session.h"
 
@@ -80,5 +81,7 @@ static ps_status refuse_two(const ps_run_config *c) {
 
 ps_status ps_run_settle(ps_run_config *config) {
     PS_TRY(ps_recipe_apply(config));
+    const ps_dataset_options data = ps_session_data_options(config);
+    PS_TRY(ps_planned_apply(config, &data));
     return refuse_two(config);
 }

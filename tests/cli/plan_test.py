@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import done, path, report, run, skip  # noqa: E402
+from tap import difference, done, path, records, report, run, skip, trace  # noqa: E402
 
 # ---- the command by itself ----
 
@@ -23,6 +23,35 @@ report(result.returncode == 0 and result.stdout == written and json.loads(writte
 for words, expected in ((["synthetic"], "label maps"), (["nothing:x"], "no format"), ([], "DATA"), (["synthetic-3d", "--out", path("none", "plan.json")], "none")):
     result = run("plan", *words, "--quiet")
     report(result.returncode == 2 and expected in result.stderr, f"refused: {' '.join(words)}", result.stderr)
+
+# ---- training by a plan ----
+
+LIMITS = ["--train-limit", "6", "--test-limit", "2", "--probe", "2"]
+result = run("train", "--data", "synthetic-3d", *LIMITS, "--plan", path("plan.json"), "--graph", path("none.json"), "--out", path("run"))
+report(result.returncode == 2 and "none.json" in result.stderr, "a network that is not there, beside a plan", result.stderr)
+plan = json.loads(written)
+plan["3d_fullres"].update(patch=[16, 16, 16], batch=3, strides=[[1, 1, 1]], kernels=[[3, 3, 3]], features=[4])
+with open(path("small.json"), "w") as stream:
+    json.dump(plan, stream)
+with open(path("graph.json"), "w") as stream:
+    json.dump({"format": "poolscope-graph", "version": 1, "name": "own", "input": [1, 16, 16, 16], "nodes": [
+        {"name": "a", "type": "conv", "channels": 4, "padding": 1, "kernel": 3}, {"name": "a.relu", "type": "relu"},
+        {"name": "out", "type": "conv", "channels": 4, "kernel": 1}]}, stream)
+TRAIN = ["train", "--data", "synthetic-3d", "--train-limit", "6", "--test-limit", "2", "--probe", "3", "--steps", "2", "--window", "1", "--graph",
+         path("graph.json"), "--quiet"]
+for name, words in (("one", ["--threads", "1", "--cache-mb", "1"]), ("three", ["--threads", "3"])):
+    result = run(*TRAIN, "--plan", path("small.json"), *words, "--out", name)
+    report(result.returncode == 0, f"training by a plan: {name} thread", result.stderr)
+if result.returncode == 0:
+    config = records("one", "header")[0]["config"]
+    report((config["batch"], config["patch_size"], config["normalise"]) == (3, "16,16,16", False), "batch and patch are those of the plan", config)
+    same = [[line for line in trace(name)[1:]] for name in ("one", "three")]
+    report(difference(*same) == "", "the same trace for any number of threads and any cache", difference(*same))
+for words, expected in ((["--plan", path("gone.json")], "gone.json"), (["--plan", path("small.json"), "--size", "16"], "leave --size out"),
+                        (["--plan", path("small.json"), "--plan-network", "3d"], "3d_fullres or 2d"), (["--plan", path("graph.json")], "is no plan"),
+                        (["--data", "synthetic", "--plan", path("small.json")], "none")):
+    result = run(*TRAIN, *words, "--out", "refused")
+    report(result.returncode == 2 and expected in result.stderr and not os.path.exists(path("refused")), f"refused: {expected}", result.stderr)
 
 SETS = "plans of nnU-Net"
 missing = [name for name in ("nnunetv2", "torch", "nibabel", "numpy") if importlib.util.find_spec(name) is None]
