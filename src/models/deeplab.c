@@ -1,6 +1,6 @@
 /* DeepLabv3+ (Chen et al. 2018, arXiv 1802.02611) as VainF/DeepLabV3Plus-Pytorch has it: a backbone whose last strides
- * became dilations, atrous spatial pyramid pooling (ASPP) over its end, and a decoder that joins this with an early map.
- * Names: backbone.*, classifier.project, classifier.aspp.convs.N, classifier.aspp.project, classifier.classifier.
+ * became dilations, atrous spatial pyramid pooling (ASPP) over its end, and a decoder that joins this with an early
+ * map. Names: backbone.*, classifier.project, classifier.aspp.convs.N, classifier.aspp.project, classifier.classifier.
  *
  * Pool Skip goes, as in the paper, to the head's first convolution (project), the three atrous ones and the first of
  * the classifier. Sizes that its pooling does not divide follow our rule (what is left over goes unchanged): the

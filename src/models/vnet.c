@@ -1,6 +1,6 @@
 /* V-Net (Milletari et al. 2016, arXiv 1606.04797) as JiYuanFeng/AMOS and MONAI have it: 5x5x5 convolutions without
- * bias, normalised, ELU; every level adds what it began with to what its convolutions made of it; halved by strided, doubled
- * by transposed convolutions. Names: in_tr, down_tr32 .. down_tr256, up_tr256 .. up_tr32, out_tr.
+ * bias, normalised, ELU; every level adds what it began with to what its convolutions made of it; halved by strided,
+ * doubled by transposed convolutions. Names: in_tr, down_tr32 .. down_tr256, up_tr256 .. up_tr32, out_tr.
  *
  * Pool Skip goes to the first two encoder stages, as in the paper. No gate but a ReLU can be exactly dead: with ELU see
  * the saturated share. */
