@@ -218,10 +218,10 @@ bool ps_builder_is_3d(const ps_builder *b) { return b->options->input.d > 1; }
 
 ps_status ps_builder_check_dims(const ps_builder *b, bool volumes) {
     if (ps_builder_is_3d(b) == volumes) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "%s: takes %s, and the input has a depth of %d; %s", b->graph->name,
-                   volumes ? "volumes" : "flat images", b->options->input.d,
-                   volumes ? "give it volumes, or a --patch-size of three sides"
-                           : "take a model for volumes (unet3d, vnet, nnunet)");
+    return ps_fail(
+        PS_ERR_USAGE, "%s: takes %s, and the input has a depth of %d; %s", b->graph->name,
+        volumes ? "volumes" : "flat images", b->options->input.d,
+        volumes ? "give it volumes, or patches of three sides" : "take a model for volumes (unet3d, vnet, nnunet)");
 }
 
 ps_status ps_builder_check_divides(const ps_builder *b, const ps_builder_extent *factor) {
@@ -236,7 +236,7 @@ ps_status ps_builder_check_divides(const ps_builder *b, const ps_builder_extent 
     if (fits) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
                    "%s: an input of %d x %d x %d (d, h, w) does not divide by %d x %d x %d, by which its maps become "
-                   "smaller and meet again; give it a --patch-size of %d,%d,%d",
+                   "smaller and meet again; take patches (or an input) of %d,%d,%d",
                    b->graph->name, in.d, in.h, in.w, f[0], f[1], f[2], in.d == 1 ? 1 : up[0], up[1], up[2]);
 }
 

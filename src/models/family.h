@@ -15,4 +15,9 @@
 #define PS_FAMILY_SEGMENTATION(d, h, w) {PS_FAMILY_FIELDS_OF(d, h, w, 4)}
 #define PS_FAMILY_SEGMENTATION_INIT(d, h, w, scheme) {PS_FAMILY_FIELDS_OF(d, h, w, 4), .init_scheme = scheme}
 
+#define PS_FAMILY_PLANNED(d, h, w)                                                                  \
+    {                                                                                               \
+        PS_FAMILY_FIELDS_OF(d, h, w, 4), .init_scheme = "he", .segmentation = {.takes_plan = true } \
+    }
+
 #endif

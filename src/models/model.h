@@ -24,7 +24,7 @@ typedef struct {
     int tokenizer_kernel, tokenizer_layers; /* of models whose tokenizer is a stack of convolutions */
 } ps_token_options;
 
-enum { PS_UNET_MOST_STAGES = 12 };
+enum { PS_UNET_MOST_STAGES = 16 };
 /* The encoder of an nnU-Net, as planned from data (zeros: from the input's shape alone): along d, h, w. */
 typedef struct {
     int stages;
@@ -37,6 +37,7 @@ typedef struct {
     int kernel;               /* of V-Net: 5 or 3 */
     bool no_deep_supervision; /* of nnU-Nets: the loss reads the last map alone */
     const ps_unet_plan *plan; /* of nnU-Nets; borrowed; NULL: from the input's shape */
+    bool takes_plan;          /* in a model's defaults: it is one of these */
 } ps_segmentation_options;
 
 typedef struct {
@@ -61,7 +62,7 @@ typedef struct {
     const char *name; /* "resnet18" */
     const char *summary;
     ps_status (*build)(const ps_model_options *options, ps_graph **out);
-    ps_model_options defaults; /* as published, CIFAR-sized input, 10 classes */
+    ps_model_options defaults; /* as published, CIFAR-sized input, 10 classes, where nothing else stands there */
 } ps_model;
 
 const ps_model *ps_models(int *count);

@@ -19,9 +19,10 @@ enum {
     STAGES = 2 * PS_UNET_MOST_STAGES
 };
 static const char *const stage_names[STAGES] = {
-    "encoder0", "encoder1", "encoder2",  "encoder3",  "encoder4", "encoder5", "encoder6",  "encoder7",
-    "encoder8", "encoder9", "encoder10", "encoder11", "decoder0", "decoder1", "decoder2",  "decoder3",
-    "decoder4", "decoder5", "decoder6",  "decoder7",  "decoder8", "decoder9", "decoder10", "decoder11"};
+    "encoder0", "encoder1", "encoder2",  "encoder3",  "encoder4",  "encoder5",  "encoder6",  "encoder7",
+    "encoder8", "encoder9", "encoder10", "encoder11", "encoder12", "encoder13", "encoder14", "encoder15",
+    "decoder0", "decoder1", "decoder2",  "decoder3",  "decoder4",  "decoder5",  "decoder6",  "decoder7",
+    "decoder8", "decoder9", "decoder10", "decoder11", "decoder12", "decoder13", "decoder14", "decoder15"};
 
 typedef struct {
     ps_builder *builder;
@@ -62,8 +63,8 @@ static ps_status check_plan(const ps_builder *b, const ps_unet_plan *plan) {
     ps_builder_extent factor = {{1, 1, 1}};
     if (plan->stages < 2)
         return ps_fail(PS_ERR_USAGE,
-                       "%s: an input of %d x %d x %d (d, h, w) is too small to be halved; give it a larger "
-                       "--patch-size",
+                       "%s: an input of %d x %d x %d (d, h, w) is too small to be halved; take larger "
+                       "patches",
                        b->graph->name, b->options->input.d, b->options->input.h, b->options->input.w);
     for (int s = 1; s < plan->stages; s++)
         for (int i = 0; i < 3; i++) factor.side[i] *= plan->stride[s][i];
@@ -184,6 +185,6 @@ static ps_status build_nnunet3d(const ps_model_options *options, ps_graph **out)
 extern const ps_model ps_models_nnunet[];
 const ps_model ps_models_nnunet[] = {
     {"nnunet2d", "segmentation: U-Net planned from the data, instance norm, LeakyReLU, deep supervision",
-     build_nnunet2d, PS_FAMILY_SEGMENTATION_INIT(1, 64, 64, "he")},
-    {"nnunet3d", "the same for volumes", build_nnunet3d, PS_FAMILY_SEGMENTATION_INIT(32, 32, 32, "he")},
+     build_nnunet2d, PS_FAMILY_PLANNED(1, 64, 64)},
+    {"nnunet3d", "the same for volumes", build_nnunet3d, PS_FAMILY_PLANNED(32, 32, 32)},
     {0}};

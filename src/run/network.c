@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "models/model.h"
+#include "run/planned.h"
+#include "run/session.h"
 
 enum { MAX_STAGES = 16 };
 
@@ -68,10 +70,29 @@ static ps_status parse_tokenizer(const ps_run_config *config, ps_token_options *
                    text);
 }
 
+/* The stages of the plan that the data are prepared by, for networks that are made of them. */
+static ps_status read_plan(const ps_run_config *config, const ps_model *model, ps_unet_plan *stages,
+                           ps_model_options *options) {
+    ps_plan plan;
+    const ps_plan_network *network;
+    if (!model->defaults.segmentation.takes_plan || !ps_planned(config)) return PS_OK;
+    const ps_dataset_options data = ps_session_data_options(config);
+    PS_TRY(ps_planned_read(config, &data, &plan, &network));
+    stages->stages = network->stages;
+    for (int s = 0; s < network->stages; s++) {
+        stages->channels[s] = network->features[s];
+        memcpy(stages->stride[s], network->stride[s], sizeof stages->stride[s]);
+        memcpy(stages->kernel[s], network->kernel[s], sizeof stages->kernel[s]);
+    }
+    options->segmentation.plan = stages;
+    return PS_OK;
+}
+
 ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
                            ps_graph **out) {
     const ps_model *model;
     ps_model_options options;
+    ps_unet_plan planned = {0};
     int stages[MAX_STAGES], stage_count;
     if (config->graph[0] != '\0') return read_own_graph(config, input, classes, option, out);
     PS_TRY(ps_model_find(config->model, &model));
@@ -95,6 +116,7 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
     options.segmentation = (ps_segmentation_options){.output_stride = config->output_stride,
                                                      .kernel = config->kernel,
                                                      .no_deep_supervision = !config->deep_supervision};
+    PS_TRY(read_plan(config, model, &planned, &options));
     options.pool_skip = (ps_pool_skip_config){.pool_size = config->pool_skip,
                                               .mode = config->pool_skip_mode,
                                               .placement = config->pool_skip_placement,

@@ -1,10 +1,13 @@
-"""The commands that the READMEs show run as they stand there, but for size: small made-up CIFAR files stand in for DIR, a few steps for hundreds."""
+"""The commands that the READMEs show run as they stand there, but for size: small made-up files (CIFAR, CamVid, volumes) stand in for DIR, a few steps for
+hundreds."""
 import glob
+import gzip
 import os
 import re
 import shlex
 import struct
 import sys
+import zlib
 
 sys.dont_write_bytecode = True
 import random
@@ -21,6 +24,34 @@ for name, count in (("data_batch_1.bin", 600), ("test_batch.bin", 20)):
 for name, count in (("train.bin", 600), ("test.bin", 20)):  # CIFAR-100's, in the same folder
     with open(path("DIR", name), "wb") as stream:
         stream.write(b"".join(struct.pack("BB", i % 20, i % 100) + bytes_of.randbytes(3072) for i in range(count)))
+
+
+def write_png(file, side, channels):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + (bytes(bytes_of.randrange(11) for _ in range(side)) if channels == 1 else bytes_of.randbytes(3 * side))
+    with open(file, "wb") as stream:
+        stream.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0 if channels == 1 else 2, 0, 0, 0)) +
+                     chunk(b"IDAT", zlib.compress(row * side)) + chunk(b"IEND", b""))
+
+
+def write_volume(file, side, voxels):
+    header = struct.pack("<i36s8h14s3h8ff", 348, b"", 3, side, side, side, 1, 1, 1, 1, b"", 2, 8, 0, 1, 1, 1, 1, 1, 1, 1, 1, 352)
+    header += b"\0" * (344 - len(header)) + b"n+1\0" + b"\0" * 4
+    with gzip.open(file, "wb") as stream:
+        stream.write(header + voxels)
+
+
+for part, count in (("train", 30), ("val", 8)):  # CamVid's
+    for folder, channels in ((part, 3), (part + "annot", 1)):
+        os.makedirs(path("DIR", folder))
+        for i in range(count):
+            write_png(path("DIR", folder, f"{i:02}.png"), 64, channels)
+for folder in ("imagesTr", "labelsTr"):  # the Medical Segmentation Decathlon's
+    os.makedirs(path("DIR", folder))
+    for i in range(40):
+        write_volume(path("DIR", folder, f"case_{i:02}.nii.gz"), 16, bytes_of.randbytes(4096) if folder == "imagesTr" else bytes([0, 1, 2, 1] * 1024))
 os.symlink(os.path.join(tap.ROOT, "examples"), path("examples"))
 for run_name in ("b1", "b2", "p1", "p2"):
     extra = ["--pool-skip", "2"] if run_name[0] == "p" else []
@@ -37,7 +68,7 @@ report(len(shown) >= 5, "the READMEs show commands", shown)
 for document, line in shown:
     words = [word for word in shlex.split(line, comments=True)[1:] if word != "--open"]
     if words[0] == "train":
-        words += [*FEW, "--quiet"]
+        words += [*FEW, "--quiet", *(["--width", "0.25"] if "deeplab" in line or "nnunet" in line else [])]
     elif words[0] == "experiment":
         words += [*FEW, "--width", "0.25", "--dry-run"]
         if "deep" in line:
