@@ -62,7 +62,7 @@ static int dims_of(const transpose_config *config, ps_shape in) {
 
 static geometry geometry_of(const transpose_config *config, ps_shape in) {
     int dims = dims_of(config, in);
-    geometry g;
+    geometry g = {0};
     ps_extent_resolve(&config->kernel, dims, 1, g.kernel);
     ps_extent_resolve(&config->stride, dims, 1, g.stride);
     ps_extent_resolve(&config->padding, dims, 0, g.pad);

@@ -88,7 +88,8 @@ static ps_loss loss_of(ps_cases *c, size_t positions) {
                          .rows = positions,
                          .channels = c->classes,
                          .threads = ps_net_threads(c->on->net)};
-    return loss->value(loss->self, &call, NULL);
+    ps_loss found = loss->value(loss->self, &call, NULL);
+    return (ps_loss){found.loss, found.counted};
 }
 
 void ps_cases_label(const float *score, size_t positions, int classes, int16_t *label) {

@@ -110,7 +110,9 @@ CONFIG = json.loads(read("cut", "config.json"))
 OTHER = {"model": "vgg16", "graph": "no.json", "stages": "2,2", "batch_norm": "yes", "pool_skip_mode": "conv+skip", "pool_skip_placement": "all", "pool_skip_cut": "forward",
          "optimiser": "adamw", "schedule": "cosine", "milestones": "0.5", "init_scheme": "he", "init": "x", "fork": "x", "plant": "share=0.1,cause=bias", "record": "none",
          "arm": "x", "activation": "gelu", "data": "synthetic", "freeze": "conv*", "decay_exempt": "norms", "recipe": "cct",
-         "resized_crop_scale": "0.5,1", "resized_crop_ratio": "0.5,2", "rand_augment": "m3", "tokenizer": "3x2"}
+         "resized_crop_scale": "0.5,1", "resized_crop_ratio": "0.5,2", "rand_augment": "m3", "tokenizer": "3x2", "plan": "auto", "plan_network": "2d",
+         "patch_size": "8", "split_file": "no.json", "mean": "1,1,1", "std": "2,2,2", "patch_scale": "0.5,2", "color_jitter": "0.5,0.5,0.5", "loss": "dice",
+         "class_weights": "1,2"}
 faults = []
 for key, value in CONFIG.items():
     if key == "data":

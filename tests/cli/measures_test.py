@@ -8,10 +8,10 @@ import warnings
 
 try:
     import numpy
-    import scipy.ndimage
     import torch
-except ImportError:
-    print("1..1\nok 1 # SKIP no torch, numpy or scipy in this Python (make venv installs them)")
+    import scipy.ndimage
+except ImportError as absent:
+    print(f"1..1\nok 1 # SKIP no {absent.name} in this Python (make venv installs it)")
     sys.exit(0)
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))

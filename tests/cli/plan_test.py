@@ -1,6 +1,5 @@
 """`poolscope plan` against nnU-Net's own planner (the package nnunetv2): every figure of the plan, on the hippocampus cases where they are, and on three
 generated sets: isotropic, thick slices of CT that lie along another axis, MR of two channels with zeros around."""
-import importlib.util
 import json
 import os
 import shutil
@@ -8,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import difference, done, path, records, report, run, skip, trace  # noqa: E402
+from tap import difference, done, lacking, path, records, report, run, skip, trace  # noqa: E402
 
 # ---- the command by itself ----
 
@@ -54,7 +53,7 @@ for words, expected in ((["--plan", path("gone.json")], "gone.json"), (["--plan"
     report(result.returncode == 2 and expected in result.stderr and not os.path.exists(path("refused")), f"refused: {expected}", result.stderr)
 
 SETS = "plans of nnU-Net"
-missing = [name for name in ("nnunetv2", "torch", "nibabel", "numpy") if importlib.util.find_spec(name) is None]
+missing = lacking("numpy", "torch", "nibabel", "nnunetv2.experiment_planning.experiment_planners.default_experiment_planner")
 if missing:
     skip(SETS, f"no {', '.join(missing)} here (make venv)")
     done()

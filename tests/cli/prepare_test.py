@@ -1,14 +1,13 @@
 """Volumes as a plan prepares them against nnU-Net's own preprocessor (the package nnunetv2): values, labels and sizes, and the way back to the file."""
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import ROOT, done, must, path, report, skip  # noqa: E402
+from tap import ROOT, done, lacking, must, path, report, skip  # noqa: E402
 
-missing = [name for name in ("nnunetv2", "torch", "nibabel", "numpy") if importlib.util.find_spec(name) is None]
+missing = lacking("numpy", "torch", "nibabel", "nnunetv2.preprocessing.resampling.default_resampling")
 if missing:
     skip("volumes as nnU-Net prepares them", f"no {', '.join(missing)} here (make venv)")
     done()

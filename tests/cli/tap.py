@@ -41,6 +41,11 @@ def skip(name, reason):
     print(f"ok {_count} - {name} # SKIP {reason}", flush=True)
 
 
+def lacking(*modules):
+    """Those that this Python cannot import, for want of them or of what they need."""
+    return [name for name in modules if subprocess.run([sys.executable, "-c", "import " + name], capture_output=True).returncode != 0]
+
+
 def done():
     print(f"1..{_count}")
     shutil.rmtree(WORK, ignore_errors=True)
