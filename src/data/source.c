@@ -83,15 +83,21 @@ ps_status ps_source_leave_out(ps_source *source, ps_status status) {
 }
 
 ps_status ps_source_check_bad(const ps_source *source, const char *name, bool skip) {
-    enum { SHOWN = 8 };
+    enum { READ_AT_ONCE = 360 /* characters; one sample is named whatever it takes */ };
     char all[800] = "";
-    size_t used = 0;
+    size_t used = 0, shown = 0;
     if (skip || source->bad_count == 0) return PS_OK;
     if (source->bad_count == 1) return ps_fail(PS_ERR_INPUT, "%s (or leave it out with --skip-bad)", source->bad[0]);
-    for (size_t i = 0; i < source->bad_count && i < SHOWN && used < sizeof all; i++)
-        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? " | " : "", source->bad[i]);
+    for (; shown < source->bad_count && used < sizeof all; shown++) {
+        if (shown > 0 && used + strlen(source->bad[shown]) > READ_AT_ONCE) break;
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", shown > 0 ? " | " : "", source->bad[shown]);
+    }
     return ps_fail(PS_ERR_INPUT, "%s: %zu samples cannot be read%s: %s; mend them, or leave them out with --skip-bad",
-                   name, source->bad_count, source->bad_count > SHOWN ? ", of which the first are" : "", all);
+                   name, source->bad_count,
+                   shown == source->bad_count ? ""
+                   : shown == 1               ? ", of which the first is"
+                                              : ", of which the first are",
+                   all);
 }
 
 void ps_source_close(ps_source *source) {
