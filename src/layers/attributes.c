@@ -200,6 +200,17 @@ ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs
     return PS_OK;
 }
 
+int ps_filter_params(const int sides[5], int dimensions, bool bias, int rows, int fan_in, ps_param_spec *specs) {
+    specs[0] = (ps_param_spec){
+        .suffix = "weight", .channels_last = true, .rows = rows, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
+    for (int i = 0; i < 5; i++)
+        if (i != 2 || dimensions == 3) specs[0].dims[specs[0].rank++] = sides[i];
+    if (!bias) return 1;
+    specs[1] = (ps_param_spec){
+        .suffix = "bias", .rank = 1, .dims = {rows}, .rows = rows, .init = PS_INIT_BIAS, .fan_in = fan_in};
+    return 2;
+}
+
 int ps_gain_and_shift_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
     specs[0] = (ps_param_spec){

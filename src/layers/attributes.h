@@ -36,6 +36,11 @@ const char *ps_shape_text(ps_shape shape, char text[48]);
 /* infer of the types whose output has the shape of their first input. */
 ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
 
+/* params of convolutions of any kind: a "weight" of these sides [5] in the order of files, without kd where there are
+ * two dimensions, each of whose `rows` nodes has a filter; and a "bias" where wanted. Both start by fan_in. Returns how
+ * many there are. */
+int ps_filter_params(const int sides[5], int dimensions, bool bias, int rows, int fan_in, ps_param_spec *specs);
+
 /* params of normalisations: a gain "weight" that starts at 1 and a shift "bias" at 0, one of each a channel. */
 int ps_gain_and_shift_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
 

@@ -4,42 +4,26 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/json.h"
 #include "core/memory.h"
 #include "kernels/norm.h"
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
-#include "layers/rectifier.h"
+#include "layers/norm_end.h"
 #include "layers/rounding.h"
 
 typedef struct {
-    double eps, momentum, given_slope;
-    int activation; /* ps_activation */
-    float slope;
+    ps_norm_end end; /* first: ps_norm_end_... take the configuration as one */
+    double eps, momentum;
 } norm_config;
-
-static const char *const activations[] = {
-#define ACTIVATION(name, word) word,
-    PS_ACTIVATIONS(ACTIVATION)
-#undef ACTIVATION
-        NULL};
 
 #define AT(field) offsetof(norm_config, field)
 static const ps_attribute norm_attributes[] = {
     {"eps", PS_ATTRIBUTE_NUMBER, AT(eps), "1e-5", 1e-12, 1e6, NULL, "added to the variance"},
     {"momentum", PS_ATTRIBUTE_NUMBER, AT(momentum), "0.1", 0, 1, NULL, "of the batch in the running statistics"},
-    {"activation", PS_ATTRIBUTE_WORD, AT(activation), "none", 0, 0, activations, "what it ends in"},
-    {"slope", PS_ATTRIBUTE_NUMBER, AT(given_slope), "0.01", 0, 1, NULL, "of leaky_relu, on the negative side"},
+    PS_NORM_END_ATTRIBUTES(AT(end)),
     {0}};
 #undef AT
-
-static ps_status norm_complete(void *config_, const char *where) {
-    (void)where;
-    norm_config *config = config_;
-    config->slope = config->activation == PS_ACT_LEAKY_RELU ? (float)config->given_slope : 0.0f;
-    return PS_OK;
-}
 
 static ps_status norm_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
                             ps_shape *out) {
@@ -133,7 +117,7 @@ static void norm_forward(const ps_layer_call *call) {
     find_statistics(call, mean, inverse_std, variance);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
     ps_norm_apply_call apply = apply_of(call, mean, inverse_std);
-    apply.activation = (ps_activation)config->activation, apply.slope = config->slope;
+    apply.activation = (ps_activation)config->end.activation, apply.slope = config->end.slope;
     apply.y = call->y, apply.zeros = call->sums[PS_SUM_ZEROS];
     ps_norm_apply(&apply, call->workspace, call->threads);
 }
@@ -161,7 +145,7 @@ static void norm_rounding(const ps_layer_call *call) {
     float *workspace;
     const norm_config *config = call->config;
     ps_rounding_entry entry = entry_of(call, call->out_shape.n, &workspace);
-    entry.rectified = config->activation == PS_ACT_RELU;
+    entry.rectified = config->end.activation == PS_ACT_RELU;
     ps_rounding_entry_bound(&entry, call->bound, workspace, call->threads);
 }
 
@@ -169,17 +153,6 @@ static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edg
     float *workspace;
     ps_rounding_entry entry = entry_of(call, images, &workspace);
     ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, workspace, call->threads);
-}
-
-/* The residual's share in a pass of its own: only the activation stands between it and dy. */
-static void backward_residual(const ps_layer_call *call) {
-    const norm_config *config = call->config;
-    size_t count = ps_shape_elements(call->out_shape);
-    if (config->activation != PS_ACT_NONE)
-        ps_activation_backward(call->y, call->dy, call->out_shape, config->slope, call->dx[1], call->accumulate[1],
-                               NULL, call->workspace, call->threads);
-    else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->threads);
-    else ps_vector_copy(call->dy, count, call->dx[1], call->threads);
 }
 
 static void norm_backward(const ps_layer_call *call) {
@@ -197,8 +170,8 @@ static void norm_backward(const ps_layer_call *call) {
                                               .mean = mean,
                                               .inverse_std = mean + c,
                                               .gamma = call->param[0],
-                                              .activation = (ps_activation)config->activation,
-                                              .slope = config->slope,
+                                              .activation = (ps_activation)config->end.activation,
+                                              .slope = config->end.slope,
                                               .frozen = call->mode == PS_MODE_EVAL,
                                               .dx = call->dx[0],
                                               .accumulate_x = call->accumulate[0],
@@ -209,48 +182,10 @@ static void norm_backward(const ps_layer_call *call) {
                                               .dx_squares = call->sums[PS_SUM_INPUT_GRAD_SQUARES],
                                               .gate_squares = call->sums[PS_SUM_ENTERING_GRAD_SQUARES]},
                      call->workspace, call->threads);
-    if (alone) backward_residual(call);
-}
-
-static bool norm_gate(const void *config_, ps_gate *gate) {
-    const norm_config *config = config_;
-    bool straight = config->slope != 0;
-    *gate = (ps_gate){.activation = straight ? "leaky_relu" : "relu",
-                      .rectifies = !straight,
-                      .keeps_zero = true,
-                      .slope = config->slope,
-                      .ceiling = INFINITY};
-    return config->activation != PS_ACT_NONE;
-}
-
-static void norm_flat(const ps_layer_call *call, const float *v, double *count) {
-    ps_flat_below_zero(v, call->out_shape, &((const norm_config *)call->config)->slope, 0, count);
+    if (alone) ps_norm_end_backward_residual(call);
 }
 
 static double norm_batch_eps(const void *config) { return ((const norm_config *)config)->eps; }
-
-/* ---- fusing ---- */
-
-static bool norm_merges(const ps_layer_type *gate) { return gate == &ps_layer_relu || gate == &ps_layer_leaky_relu; }
-
-/* The slope goes through the text of the gate's own attribute where it has one, so that not even a rounding differs. */
-static cJSON *norm_merged(const cJSON *own, const ps_layer_type *gate, const void *gate_config,
-                          const cJSON *gate_attributes) {
-    ps_gate found;
-    gate->gate(gate_config, &found);
-    cJSON *merged;
-    if (ps_json_copy(own, &merged) != PS_OK || merged == NULL) return NULL;
-    cJSON_DeleteItemFromObjectCaseSensitive(merged, "activation");
-    cJSON_DeleteItemFromObjectCaseSensitive(merged, "slope");
-    const cJSON *slope = cJSON_GetObjectItemCaseSensitive(gate_attributes, "slope");
-    bool whole = cJSON_AddStringToObject(merged, "activation", gate->name) != NULL;
-    if (gate == &ps_layer_leaky_relu)
-        whole = whole && cJSON_AddNumberToObject(merged, "slope",
-                                                 slope != NULL ? slope->valuedouble : (double)found.slope) != NULL;
-    if (whole) return merged;
-    cJSON_Delete(merged);
-    return NULL;
-}
 
 /* ---- tangents (no activation, no residual: products run on the unfused network) ----
  * Per channel, xhat = (x - mu) s, dot a being the derivative of a and <.> the mean over rows (batch statistics):
@@ -345,13 +280,6 @@ static void norm_tangent_backward(const ps_layer_call *call, const ps_layer_tang
     ps_threads_run(call->threads, (size_t)call->out_shape.c, tangent_backward_channel, &job);
 }
 
-static const char *norm_tangent_refuse(const void *config_) {
-    const norm_config *config = config_;
-    return config->activation == PS_ACT_NONE
-               ? NULL
-               : "products run on the network before normalisation and activation are fused";
-}
-
 static const char *const norm_samples[] = {
     "{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
     "{\"inputs\": [[2, 17, 1, 3, 5]], \"attributes\": {\"activation\": \"relu\"}}",
@@ -376,24 +304,24 @@ const ps_layer_type ps_layer_batch_norm = {
     .gradient_in_place = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES | 1u << PS_SUM_ENTERING_GRAD_SQUARES,
     .least_values = 2, /* one value is its own mean: the output would be the shift, whatever it is */
-    .complete = norm_complete,
+    .complete = ps_norm_end_complete,
     .infer = norm_infer,
     .params = ps_gain_and_shift_params,
     .states = norm_states,
     .plan = norm_plan,
     .forward = norm_forward,
     .backward = norm_backward,
-    .gate = norm_gate,
-    .flat = norm_flat,
+    .gate = ps_norm_end_gate,
+    .flat = ps_norm_end_flat,
     .entering = norm_entering,
-    .merges = norm_merges,
-    .merged = norm_merged,
+    .merges = ps_norm_end_merges,
+    .merged = ps_norm_end_merged,
     .batch_eps = norm_batch_eps,
     .rounding = norm_rounding,
     .carries_bounds = true,
     .edges = norm_edges,
     .tangent_forward = norm_tangent_forward,
     .tangent_backward = norm_tangent_backward,
-    .tangent_refuse = norm_tangent_refuse,
+    .tangent_refuse = ps_norm_end_tangent_refuse,
     .samples = norm_samples,
 };

@@ -104,19 +104,8 @@ static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps
     const conv_config *config = config_;
     ps_conv_shape s = kernel_shape(config, in[0]);
     int fan_in = s.c / s.groups * s.kd * s.kh * s.kw;
-    specs[0] = (ps_param_spec){
-        .suffix = "weight", .channels_last = true, .rows = s.k, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
-    if (dims_of(config, in[0]) == 3) {
-        specs[0].rank = 5;
-        memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kd, s.kh, s.kw}, 5 * sizeof(int));
-    } else {
-        specs[0].rank = 4;
-        memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kh, s.kw}, 4 * sizeof(int));
-    }
-    if (!config->bias) return 1;
-    specs[1] = (ps_param_spec){
-        .suffix = "bias", .rank = 1, .dims = {s.k}, .rows = s.k, .init = PS_INIT_BIAS, .fan_in = fan_in};
-    return 2;
+    const int sides[5] = {s.k, s.c / s.groups, s.kd, s.kh, s.kw};
+    return ps_filter_params(sides, dims_of(config, in[0]), config->bias, s.k, fan_in, specs);
 }
 
 static ps_status conv_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan_,
