@@ -439,18 +439,21 @@ ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index,
     return PS_OK;
 }
 
+void ps_labels_of_scores(const float *score, size_t positions, int classes, int16_t *label) {
+    for (size_t i = 0; i < positions; i++, score += classes) {
+        label[i] = 0;
+        for (int k = 1; k < classes; k++)
+            if (score[k] > score[label[i]]) label[i] = (int16_t)k;
+    }
+}
+
 ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label) {
     ps_source_place at = ps_samples_place(dataset->samples, split, index);
     const ps_source *source = ps_samples_source(dataset->samples);
-    size_t classes = (size_t)dataset->classes;
     if (source->functions != NULL && source->functions->restore != NULL)
         return source->functions->restore(source, at.part, at.index, score, dataset->classes, label);
     size_t positions = ps_shape_positions(ps_dataset_shape_of(dataset, split, index, NULL));
-    for (size_t i = 0; i < positions; i++, score += classes) {
-        label[i] = 0;
-        for (size_t k = 1; k < classes; k++)
-            if (score[k] > score[label[i]]) label[i] = (int16_t)k;
-    }
+    ps_labels_of_scores(score, positions, dataset->classes, label);
     return PS_OK;
 }
 

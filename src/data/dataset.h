@@ -131,6 +131,8 @@ typedef struct {
 ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index);
 ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label);
 ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label);
+/* That class at each of so many positions, for whoever wants no way back. */
+void ps_labels_of_scores(const float *score, size_t positions, int classes, int16_t *label);
 
 /* The same in two steps, for data of bytes: the bytes [d][h][w][c], resized; and floats made of such bytes. The bytes
  * may lie in the last quarter of x itself. */

@@ -139,7 +139,7 @@ ps_status ps_overlay_write(const char *path, const ps_case *found, int classes) 
                        "leave --pictures out",
                        path);
     PS_TRY(PS_ALLOC(positions, &predicted, "a picture"));
-    ps_cases_label(found->score, positions, classes, predicted);
+    ps_labels_of_scores(found->score, positions, classes, predicted);
     p.predicted = predicted;
     find_range(&p);
     find_slices(&p);

@@ -92,14 +92,6 @@ static ps_loss loss_of(ps_cases *c, size_t positions) {
     return (ps_loss){found.loss, found.counted};
 }
 
-void ps_cases_label(const float *score, size_t positions, int classes, int16_t *label) {
-    for (size_t i = 0; i < positions; i++, score += classes) {
-        label[i] = 0;
-        for (int k = 1; k < classes; k++)
-            if (score[k] > score[label[i]]) label[i] = (int16_t)k;
-    }
-}
-
 static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape, ps_shape map,
                          const ps_dataset_file *file) {
     size_t positions = ps_shape_positions(map);
@@ -107,7 +99,7 @@ static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape,
     if (c->windows != NULL) ps_windows_run(c->windows, c->x, shape, c->score, c->weight);
     else score_whole(c, shape, positions);
     if (file->has_unit) return ps_dataset_restore(c->on->dataset, split, index, c->score, c->predicted);
-    ps_cases_label(c->score, positions, c->classes, c->predicted);
+    ps_labels_of_scores(c->score, positions, c->classes, c->predicted);
     return PS_OK;
 }
 

@@ -36,8 +36,6 @@ typedef struct {
 /* The caller closes, also after a failure. */
 ps_status ps_cases_open(const ps_task_split *on, ps_cases *cases);
 void ps_cases_close(ps_cases *cases);
-/* The class of the largest score of each position, the first of equal ones. */
-void ps_cases_label(const float *score, size_t positions, int classes, int16_t *label);
 ps_status ps_cases_run(ps_cases *cases, ps_split split, int index, ps_case *out);
 
 #endif
