@@ -24,23 +24,26 @@ typedef struct {
     int kernel;
 } vnet;
 
+/* Of a part of the present stage, into `name` of NAME_SIZE bytes, which is returned. */
+static const char *name_of(const vnet *v, const char *part, char *name) {
+    int stage = v->builder->stage;
+    snprintf(name, NAME_SIZE, "%s.%s", stage < STAGES ? stage_names[stage] : "out_tr", part);
+    return name;
+}
+
 static ps_status add_part(const vnet *v, const char *type, const char *part, int second, const char *attributes) {
-    ps_builder *b = v->builder;
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s.%s", b->stage < STAGES ? stage_names[b->stage] : "out_tr", part);
-    return ps_builder_add(b, type, name, NULL, second, attributes);
+    return ps_builder_add(v->builder, type, name_of(v, part, name), NULL, second, attributes);
 }
 
 static ps_status add_gate(const vnet *v, const char *part) {
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s.%s", v->builder->stage < STAGES ? stage_names[v->builder->stage] : "out_tr", part);
-    return ps_builder_gate(v->builder, name, NULL);
+    return ps_builder_gate(v->builder, name_of(v, part, name), NULL);
 }
 
 static ps_status add_norm(const vnet *v, const char *part) {
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s.%s", v->builder->stage < STAGES ? stage_names[v->builder->stage] : "out_tr", part);
-    return ps_builder_norm(v->builder, name, NULL);
+    return ps_builder_norm(v->builder, name_of(v, part, name), NULL);
 }
 
 /* Convolution and normalisation, as MONAI's Convolution has them. */
@@ -55,8 +58,7 @@ static ps_status add_conv(const vnet *v, const char *prefix, const ps_builder_co
 
 static ps_status add_dropout(const vnet *v, double own, const char *part) {
     char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s.%s", stage_names[v->builder->stage], part);
-    return ps_builder_channel_dropout(v->builder, own, name);
+    return ps_builder_channel_dropout(v->builder, own, name_of(v, part, name));
 }
 
 /* What the level began with is added behind the last normalisation, in front of its gate. */
@@ -106,8 +108,7 @@ static ps_status add_down(const vnet *v, int level) {
     char name[NAME_SIZE];
     int channels = ps_builder_width(b, down[level].channels);
     ps_builder_conv_spec spec = {.channels = channels, .kernel = 2, .stride = 2, .unpadded = true};
-    snprintf(name, sizeof name, "%s.down_conv", stage_names[b->stage]);
-    PS_TRY(ps_builder_conv(b, &spec, name, NULL, NULL));
+    PS_TRY(ps_builder_conv(b, &spec, name_of(v, "down_conv", name), NULL, NULL));
     PS_TRY(add_norm(v, "bn1"));
     PS_TRY(add_gate(v, "act_function1"));
     int from = b->tail;
@@ -125,8 +126,8 @@ static ps_status add_up(const vnet *v, int level, int skip) {
     skip = b->tail;
     b->tail = tail;
     if (up[level].dropped) PS_TRY(add_dropout(v, 0.5, "dropout"));
-    snprintf(name, sizeof name, "%s.up_conv", stage_names[b->stage]);
-    PS_TRY(ps_builder_conv_transpose(b, ps_builder_width(b, up[level].channels / 2), &twice, true, name, NULL));
+    PS_TRY(ps_builder_conv_transpose(b, ps_builder_width(b, up[level].channels / 2), &twice, true,
+                                     name_of(v, "up_conv", name), NULL));
     PS_TRY(add_norm(v, "bn1"));
     PS_TRY(add_gate(v, "act_function1"));
     PS_TRY(add_part(v, "concat", "concat", skip, "{}"));
