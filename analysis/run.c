@@ -68,7 +68,7 @@ typedef struct {
     double *storage[PS_Q_COUNT]; /* allocated when a quantity first appears */
     bool used[PS_Q_COUNT];
     uint64_t *line;
-    double *images, *elements;
+    double *images, *elements, *sampled;
     bool open, is_window, blown; /* blown: an event said that outputs were not finite at this probing */
     double key;                  /* window number or probe step */
 } frame_builder;
@@ -78,6 +78,7 @@ static void clear_builder(frame_builder *builder) {
     ps_free(builder->line);
     ps_free(builder->images);
     ps_free(builder->elements);
+    ps_free(builder->sampled);
 }
 
 static ps_status init_builder(frame_builder *builder, const ps_run *run) {
@@ -85,6 +86,7 @@ static ps_status init_builder(frame_builder *builder, const ps_run *run) {
     size_t layers = (size_t)run->layer_count + 1; /* never a zero size */
     PS_TRY(PS_ALLOC(layers, &builder->line, "lines of a frame"));
     PS_TRY(PS_ALLOC(layers, &builder->images, "images of a frame"));
+    PS_TRY(PS_ALLOC(layers, &builder->sampled, "steps of a frame"));
     return PS_ALLOC(layers, &builder->elements, "elements of a frame");
 }
 
@@ -102,6 +104,7 @@ static void start_frame(frame_builder *builder, const ps_run *run, const ps_trac
     memset(builder->line, 0, layers * sizeof *builder->line);
     memset(builder->images, 0, layers * sizeof *builder->images);
     memset(builder->elements, 0, layers * sizeof *builder->elements);
+    memset(builder->sampled, 0, layers * sizeof *builder->sampled);
 }
 
 static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_trace_quantity quantity) {
@@ -137,6 +140,8 @@ static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_
     const char *cursor = record->values, *value;
     ps_trace_quantity quantity;
     builder->line[record->layer] = record->line;
+    if (record->type == PS_RECORD_WINDOW)
+        builder->sampled[record->layer] = ps_trace_record_sampled(run->header, record);
     builder->images[record->layer] = ps_is_absent(record->images) ? 0 : record->images;
     builder->elements[record->layer] =
         !ps_is_absent(record->elements) ? record->elements : builder->images[record->layer] * layer->elements;
@@ -157,6 +162,7 @@ static void publish(const frame_builder *builder, ps_frame *frame, int index) {
     frame->line = builder->line;
     frame->images = builder->images;
     frame->elements = builder->elements;
+    frame->sampled = builder->sampled;
     for (int q = 0; q < PS_Q_COUNT; q++) {
         if (!builder->used[q]) continue;
         if (ps_quantity_is_layer((ps_trace_quantity)q)) frame->layer[q] = builder->storage[q];
@@ -380,6 +386,7 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
     if (!ps_is_absent(record->steps)) run->steps_done = (long long)record->steps;
     bool short_of_plan = run->header->steps > 0 && run->steps_done < run->header->steps;
     if (run->status == PS_RUN_FINISHED && short_of_plan) run->status = PS_RUN_UNFINISHED;
+    if (!ps_trace_record_is_of_test(record)) return;
     for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++)
         if (ps_is_absent(run->test_measure[m])) run->test_measure[m] = record->measured[m];
     if (ps_is_absent(run->test_loss)) run->test_loss = record->loss;
@@ -409,7 +416,7 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
         case PS_RECORD_EVENT: return note_event(run, record);
         case PS_RECORD_END: note_end(run, record); break;
         case PS_RECORD_EVAL:
-            if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
+            if (!ps_trace_record_is_of_test(record)) break;
             if (!ps_trace_record_measured(record) && ps_is_absent(record->loss)) break;
             memcpy(run->test_measure, record->measured, sizeof run->test_measure);
             run->test_images = record->count;

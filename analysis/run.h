@@ -155,6 +155,7 @@ typedef struct {
         *inert_below;     /* per layer, of a window: below it a relative path counts as none; set by ps_metrics_run */
     const uint64_t *line; /* per layer: line of its record, 0: none */
     const double *images, *elements; /* per layer, of a probe; 0 where not said */
+    const double *sampled; /* per layer, of a window: steps that were recorded; 0 where the layer has no record */
 } ps_frame;
 
 typedef struct {

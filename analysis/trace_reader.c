@@ -260,6 +260,36 @@ static ps_status read_layers(ps_trace_reader *reader, const cJSON *layers) {
     return PS_OK;
 }
 
+static bool names(const cJSON *texts, const char *name) {
+    const cJSON *text;
+    cJSON_ArrayForEach(text, texts) if (cJSON_IsString(text) && strcmp(text->valuestring, name) == 0) return true;
+    return false;
+}
+
+/* Whether it holds for all that train the run, where that is said. */
+static bool holds(const cJSON *holds_for, const cJSON *optimisers) {
+    const cJSON *optimiser;
+    if (!cJSON_IsArray(holds_for)) return true;
+    if (!cJSON_IsArray(optimisers)) return false;
+    cJSON_ArrayForEach(optimiser, optimisers) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(optimiser, PS_KEY(OPTIMISER, name));
+        if (cJSON_IsString(name) && !names(holds_for, name->valuestring)) return false;
+    }
+    return true;
+}
+
+static void read_untold(ps_trace_header *header) {
+    const cJSON *optimisers = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, optimisers)), *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, quantities))) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name));
+        if (!cJSON_IsString(name) ||
+            holds(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, holds_for)), optimisers))
+            continue;
+        for (int q = 0; q < PS_Q_COUNT; q++)
+            if (strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0) header->untold[q] = true;
+    }
+}
+
 static ps_status read_header(ps_trace_reader *reader) {
     char *line;
     bool whole;
@@ -288,6 +318,8 @@ static ps_status read_header(ps_trace_reader *reader) {
     header->seed = (long long)number_or(header->document, PS_KEY(HEADER, seed), 0);
     header->window = (long long)number_or(header->document, PS_KEY(HEADER, window), 0);
     header->steps = (long long)number_or(header->document, PS_KEY(HEADER, steps), 0);
+    header->every = (long long)number_or(header->document, PS_KEY(HEADER, every), 1);
+    read_untold(header);
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, model));
     header->parameters = number_or(model, PS_KEY(MODEL, parameters), ps_absent());
     header->module_parameters = number_or(model, PS_KEY(MODEL, module_parameters), ps_absent());
@@ -606,6 +638,12 @@ static ps_status check_values(ps_trace_reader *reader, const ps_trace_record *re
     }
 }
 
+static bool has_key(const record_note *note, const char *key) {
+    for (size_t i = 0; i < note->key_count; i++)
+        if (note->lengths[i] == strlen(key) && memcmp(note->keys[i], key, note->lengths[i]) == 0) return true;
+    return false;
+}
+
 static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
     const char *kind = ps_record_word(record->type);
     if (!note->layer_named)
@@ -618,6 +656,7 @@ static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *rec
                             .last = whole_or_nan(record->last),
                             .images = whole_or_nan(record->images),
                             .elements = whole_or_nan(record->elements),
+                            .sampled = has_key(note, PS_KEY(WINDOW, sampled)) ? whole_or_nan(record->sampled) : -1,
                             .layer = record->layer};
     if (record->type == PS_RECORD_WINDOW) ps_trace_rules_window(reader->rules, &place);
     else ps_trace_rules_probe(reader->rules, &place);
@@ -658,8 +697,8 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
 /* Numbers beside a count of 0 are of no image, whoever wrote them: an evaluation of nothing, and an end record that
  * repeats it. */
 static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
-    bool tests = record->split[0] == '\0' || strcmp(record->split, "test") == 0;
-    if (record->type == PS_RECORD_EVAL && tests) reader->tested_nothing = record->count == 0;
+    if (record->type == PS_RECORD_EVAL && ps_trace_record_is_of_test(record))
+        reader->tested_nothing = record->count == 0;
     bool nothing = (record->type == PS_RECORD_EVAL && record->count == 0) ||
                    (record->type == PS_RECORD_END && reader->tested_nothing);
     if (!nothing) return;
@@ -714,7 +753,32 @@ ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *r
         if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
         *cursor = p;
         *quantity = quantity_of(key, length, record->type);
-        if (*quantity != PS_Q_COUNT) return PS_OK;
+        if (*quantity != PS_Q_COUNT && !reader->header.untold[*quantity]) return PS_OK;
+    }
+}
+
+double ps_trace_header_sampled(const ps_trace_header *header, double first, double last) {
+    double every = (double)header->every;
+    return floor(last / every) - ceil(first / every) + 1;
+}
+
+double ps_trace_record_sampled(const ps_trace_header *header, const ps_trace_record *record) {
+    return !ps_is_absent(record->sampled) ? record->sampled
+                                          : ps_trace_header_sampled(header, record->first, record->last);
+}
+
+/* Sums over steps: of recorded ones, and so an estimate of the window's where not all were. */
+static bool is_path(ps_trace_quantity quantity) {
+    return quantity == PS_Q_path || quantity == PS_Q_path_gradient || quantity == PS_Q_path_carried ||
+           quantity == PS_Q_path_decay || quantity == PS_Q_path_residual;
+}
+
+static void scale_path(const ps_trace_reader *reader, const ps_trace_record *record, double *values, size_t count) {
+    double steps = ps_trace_record_steps(record), sampled = ps_trace_record_sampled(&reader->header, record);
+    if (sampled == steps) return;
+    for (size_t i = 0; i < count; i++) {
+        if (sampled == 0) values[i] = ps_absent();
+        else if (!ps_is_absent(values[i])) values[i] *= steps / sampled;
     }
 }
 
@@ -732,5 +796,6 @@ ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *r
     if (count != expected)
         return FAIL_HERE(reader, "\"%s\" of layer \"%s\" has %zu values for %zu channels", name,
                          reader->header.layers[record->layer].name, count, expected);
+    if (is_path(quantity)) scale_path(reader, record, out, count);
     return PS_OK;
 }

@@ -48,12 +48,14 @@ typedef struct {
     long long seed;
     double parameters, module_parameters, macs; /* ps_absent() where not said */
     long long window, steps;                    /* 0 where not said */
+    long long every;                            /* steps between those that window records are of; 1: all are */
     ps_trace_task task;
     ps_trace_layer *layers;
     int layer_count, node_count;
     ps_trace_arm arm_is;
     ps_registration registration; /* digest "": no question was registered before the run */
     bool has_module;              /* by its role, or as some layer names one */
+    bool untold[PS_Q_COUNT];      /* does not hold for some optimiser of the run: is taken as not recorded */
     cJSON *document;              /* the whole header */
 } ps_trace_header;
 
@@ -93,6 +95,18 @@ static inline bool ps_trace_record_is_event(const ps_trace_record *record, ps_ev
     return record->type == PS_RECORD_EVENT && strcmp(record->event, ps_event_word(event)) == 0;
 }
 
+/* Whether losses and measures of an evaluation or an end record are of the test split. */
+static inline bool ps_trace_record_is_of_test(const ps_trace_record *record) {
+    const char *split = record->type == PS_RECORD_END ? record->loss_of : record->split;
+    return split[0] == '\0' || strcmp(split, PS_WORD(LOSS_OF, TEST)) == 0;
+}
+
+/* Steps that a window record covers, and of these how many were recorded. */
+static inline double ps_trace_record_steps(const ps_trace_record *record) { return record->last - record->first + 1; }
+double ps_trace_record_sampled(const ps_trace_header *header, const ps_trace_record *record);
+/* Of steps first..last, those that the header leaves to be recorded. */
+double ps_trace_header_sampled(const ps_trace_header *header, double first, double last);
+
 /* Whether an evaluation holds any measure of the task. */
 static inline bool ps_trace_record_measured(const ps_trace_record *record) {
     for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++)
@@ -118,12 +132,12 @@ bool ps_trace_reader_was_cut(const ps_trace_reader *reader);
 uint64_t ps_trace_reader_line(const ps_trace_reader *reader);
 
 /* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the
- * end. Only known quantities that stand in this type of record come out. */
+ * end. Only known quantities that stand in this type of record come out, and hold for the run's optimisers. */
 ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
                                ps_trace_quantity *quantity, const char **value);
 /* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one
- * number.
- */
+ * number. Path lengths of a window of which some steps were recorded are those of as many steps as it has (FORMAT.md,
+ * window). */
 ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_trace_quantity quantity,
                                const char *value, double *out);
 

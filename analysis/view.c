@@ -57,6 +57,7 @@ ps_status ps_view_init(ps_view *view, const ps_run *run, const ps_variation *var
     PS_TRY(join_windows(view, run));
     PS_TRY(thin_probes(view, run));
     ps_run_link_windows(&view->run);
+    PS_TRY(PS_ALLOC((size_t)run->layer_count + 1, &view->sampled, "steps of a joined window"));
     return PS_ALLOC((size_t)run->layer_count + 1, &view->line, "lines of a joined window");
 }
 
@@ -67,6 +68,7 @@ void ps_view_clear(ps_view *view) {
     ps_free(view->probes);
     ps_free(view->windows);
     ps_free(view->line);
+    ps_free(view->sampled);
     memset(view, 0, sizeof *view);
 }
 
@@ -86,7 +88,7 @@ static double joined(double sum, double value, ps_trace_join rule, double steps)
     return rule == PS_JOIN_SUM ? sum + value : rule == PS_JOIN_MEAN ? sum + steps * value : sum + steps * value * value;
 }
 
-static ps_status add_window(ps_view *view, const ps_frame *frame, double steps, bool first) {
+static ps_status add_window(ps_view *view, const ps_frame *frame, bool first) {
     for (int q = 0; q < PS_Q_COUNT; q++) {
         if (rule_of(q) == PS_JOIN_NOT) continue;
         if (first) view->used[q] = false;
@@ -97,11 +99,13 @@ static ps_status add_window(ps_view *view, const ps_frame *frame, double steps, 
         if (first) PS_TRY(start_quantity(view, q));
         for (int node = 0; view->used[q] && node < view->run.node_count; node++) {
             double *sum = &view->sum[q][node], value = frame->node[q][node];
-            if (rule_of(q) != PS_JOIN_FIRST) *sum = joined(*sum, value, rule_of(q), steps);
+            if (rule_of(q) != PS_JOIN_FIRST)
+                *sum = joined(*sum, value, rule_of(q), frame->sampled[view->run.node_layer[node]]);
             else if (first) *sum = value;
         }
     }
-    view->steps = first ? steps : view->steps + steps;
+    for (int l = 0; l < view->run.layer_count; l++)
+        view->sampled[l] = first ? frame->sampled[l] : view->sampled[l] + frame->sampled[l];
     if (first) memcpy(view->line, frame->line, (size_t)view->run.layer_count * sizeof *view->line);
     return PS_OK;
 }
@@ -113,13 +117,16 @@ static void finish_window(ps_view *view, const ps_frame *frame, ps_frame *out) {
     out->line = view->line;
     out->images = frame->images;
     out->elements = frame->elements;
+    out->sampled = view->sampled;
     for (int q = 0; q < PS_Q_COUNT; q++) {
         if (rule_of(q) == PS_JOIN_NOT || !view->used[q]) continue;
         double *sum = view->sum[q];
         for (int node = 0; rule_of(q) >= PS_JOIN_MEAN && rule_of(q) != PS_JOIN_FIRST && node < view->run.node_count;
              node++) {
             if (ps_is_absent(sum[node])) continue;
-            sum[node] = rule_of(q) == PS_JOIN_MEAN ? sum[node] / view->steps : sqrt(sum[node] / view->steps);
+            double steps = view->sampled[view->run.node_layer[node]];
+            double mean = steps > 0 ? sum[node] / steps : ps_absent();
+            sum[node] = rule_of(q) == PS_JOIN_MEAN || steps == 0 ? mean : sqrt(mean);
         }
         out->node[q] = sum;
     }
@@ -140,8 +147,7 @@ ps_status ps_view_frame(ps_view *view, const ps_frame *frame, ps_frame *out, boo
         *ready = false;
         return PS_OK;
     }
-    const ps_window_info *window = &view->whole->windows[frame->index];
-    PS_TRY(add_window(view, frame, (double)(window->last - window->first + 1), place == 0));
+    PS_TRY(add_window(view, frame, place == 0));
     if (*ready) finish_window(view, frame, out);
     return PS_OK;
 }

@@ -16,7 +16,7 @@ typedef struct {
     double *sum[PS_Q_COUNT]; /* of the windows joined so far */
     bool used[PS_Q_COUNT];
     uint64_t *line;
-    double steps;
+    double *sampled; /* per layer, of the windows joined so far */
 } ps_view;
 
 /* join k: windows w = 0, k, 2k .. are joined with the k - 1 behind them, those left over at the end are left out; of
@@ -26,8 +26,8 @@ ps_status ps_view_init(ps_view *view, const ps_run *run, const ps_variation *var
 void ps_view_clear(ps_view *view);
 
 /* Turns a frame of the run into one of the view: *ready is false where there is none (a window not yet whole, a probe
- * left out). Of a joined window sums and counts are added up, shares and mean squares are means over its steps,
- * weight_start_l2 and out_start_l2 are those of its first window. Net displacements do not add up: net is not recorded,
+ * left out). Of a joined window sums and counts are added up, shares and mean squares are means over its recorded
+ * steps, weight_start_l2 and out_start_l2 are those of its first window. Net displacements do not add up: net is not recorded,
  * and the sum that stands for out_net_gradient is an upper bound. What an earlier window of the joined one
  * carried over stays carried: path_gradient is a lower bound of what one long window would have recorded. */
 ps_status ps_view_frame(ps_view *view, const ps_frame *frame, ps_frame *out, bool *ready);

@@ -27,8 +27,8 @@ typedef struct {
     const ps_run *run;
     const ps_frame *frame;
     const ps_trace_layer *layer;
-    int index, probe; /* of the layer; of the probe: this one, or that at which the window begins (-1: none) */
-    double steps;     /* of the window */
+    int index, probe;      /* of the layer; of the probe: this one, or that at which the window begins (-1: none) */
+    double steps, sampled; /* of the window; of these were recorded */
     double *scratch;
     const double *before; /* running means at the probe before this one; NULL: not known */
 } layer_view;
@@ -122,7 +122,7 @@ static double is_inert_alive(const layer_view *v, int c) {
 
 static double gradient(const layer_view *v, int c) { return value_at(v, PS_Q_grad_norm_rms, c); }
 static double zero_gradient(const layer_view *v, int c) {
-    return quotient(value_at(v, PS_Q_grad_zero_steps, c), v->steps);
+    return quotient(value_at(v, PS_Q_grad_zero_steps, c), v->sampled);
 }
 static double step_over_weight(const layer_view *v, int c) {
     return quotient(quotient(value_at(v, PS_Q_path, c), value_at(v, PS_Q_weight_start_l2, c)), v->steps);
@@ -290,6 +290,7 @@ ps_status ps_facts_take_frame(void *self, const ps_frame *frame) {
                            .probe = window != NULL ? window->before : frame->index,
                            .before = f->before};
         view.steps = window != NULL ? (double)(window->last - window->first + 1) : 0;
+        view.sampled = window != NULL ? frame->sampled[l] : 0;
         for (size_t i = 0; i < sizeof layer_facts / sizeof *layer_facts; i++) {
             if (layer_facts[i].of_window != frame->is_window) continue;
             double value = layer_facts[i].of(&view);
@@ -319,7 +320,7 @@ static ps_status take_evaluation(ps_facts *facts, const ps_trace_record *record)
         PS_TRY(add_known(&facts->probe_loss_eval, record, record->loss));
         return add_known(&facts->probe_loss_batch, record, record->loss_batch);
     }
-    if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) return PS_OK;
+    if (!ps_trace_record_is_of_test(record)) return PS_OK;
     if (!ps_is_absent(record->count)) facts->test_images = record->count;
     PS_TRY(add_known(&facts->test_loss, record, record->loss));
     return add_known(&facts->test_measure, record, record->measured[0]);

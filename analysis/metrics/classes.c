@@ -58,7 +58,7 @@ static ps_status take(void *context, const ps_trace_record *record) {
     bool end = record->type == PS_RECORD_END;
     cJSON *document;
     if (state->classes == 0 || (record->type != PS_RECORD_EVAL && !end) || (end && state->line != 0)) return PS_OK;
-    if (!end && record->split[0] != '\0' && strcmp(record->split, "test") != 0) return PS_OK;
+    if (!ps_trace_record_is_of_test(record)) return PS_OK;
     PS_TRY(ps_json_try(record->text, &document));
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(document, PS_KEY(EVAL, classes));
     for (int m = 0; m < task->measures; m++)

@@ -100,14 +100,13 @@ static ps_status keep_ratio(gradient_state *state, double ratio) {
 
 static ps_status add_node(gradient_state *state, const ps_frame *frame, int node, double alive_median,
                           dead_gradient *sum) {
-    const ps_window_info *window = &state->in.run->windows[frame->index];
     double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node),
            zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     double ratio = ps_ratio(norm, alive_median), path = ps_frame_value(frame, PS_Q_pool_grad_path, node);
     sum->nodes++;
     if (!ps_is_absent(zero)) {
         sum->zero_steps += zero;
-        sum->steps += (double)(window->last - window->first + 1);
+        sum->steps += frame->sampled[state->in.run->node_layer[node]];
     }
     if (!ps_is_absent(path)) {
         sum->energies = true;

@@ -114,7 +114,7 @@ static void count_dead(hypotheses_state *state, const ps_frame *frame, int node,
     ps_group staying = state->in.run->population == PS_POPULATION_DEAD_AT_START ? PS_GROUP_DEAD : PS_GROUP_DEAD_THROUGH;
     if (!ps_is_absent(zero) && ps_group_has(state->in.run, window, staying, node)) {
         state->w1_zero += zero;
-        state->w1_steps += (double)(window->last - window->first + 1);
+        state->w1_steps += frame->sampled[state->in.run->node_layer[node]];
     }
     if (!ps_group_has(state->in.run, window, ps_group_of_dead(state->in.run), node)) return;
     state->moving += mobility == PS_MOBILITY_MOVING;
@@ -175,9 +175,9 @@ static void count_reopening(hypotheses_state *state, const ps_frame *frame, int 
 static void keep_gradient(hypotheses_state *state, const ps_frame *frame) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
-    double steps = (double)(window->last - window->first + 1);
     for (int node = 0; node < run->node_count; node++) {
-        bool shut = ps_frame_value(frame, PS_Q_shut_steps, node) == steps;
+        double sampled = frame->sampled[run->node_layer[node]];
+        bool shut = sampled > 0 && ps_frame_value(frame, PS_Q_shut_steps, node) == sampled;
         state->gradient[node] = shut && ps_group_has(run, window, PS_GROUP_DEAD_THROUGH, node)
                                     ? ps_frame_value(frame, PS_Q_grad_norm_rms, node)
                                     : ps_absent();

@@ -102,11 +102,10 @@ static ps_status take(void *context, const ps_trace_record *record) {
         case PS_RECORD_EVENT: return write_event(state, record);
         case PS_RECORD_EVAL:
             write_evaluation(state, record);
-            if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && ps_trace_record_measured(record))
-                state->test_line = record->line;
+            if (ps_trace_record_is_of_test(record) && ps_trace_record_measured(record)) state->test_line = record->line;
             return PS_OK;
         case PS_RECORD_END:
-            if (state->test_line == 0) state->test_line = record->line;
+            if (state->test_line == 0 && ps_trace_record_is_of_test(record)) state->test_line = record->line;
             return PS_OK;
         default: return PS_OK;
     }

@@ -27,6 +27,7 @@ typedef struct {
     double *node[KEPT];                /* [node] */
     double *in_alive, *images;         /* [layer] */
     double *path_median, *grad_median; /* [layer], alive nodes, of the latest window */
+    double *steps;                     /* [layer], recorded ones of the latest window */
     int probe, window;                 /* index, -1: none */
     bool recorded[PS_Q_COUNT];         /* announced by the header, or seen in some record */
 } snapshot;
@@ -44,7 +45,8 @@ static void note_announced(snapshot *s, const ps_run *run) {
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, quantities))) {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name));
         for (int q = 0; cJSON_IsString(name) && q < PS_Q_COUNT; q++)
-            s->recorded[q] |= strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0;
+            s->recorded[q] |=
+                !run->header->untold[q] && strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0;
     }
 }
 
@@ -56,7 +58,7 @@ static ps_status init_snapshot(snapshot *s, const ps_run *run) {
         for (size_t i = 0; i < nodes; i++) s->node[k][i] = ps_absent();
     }
     note_announced(s, run);
-    double **per_layer[] = {&s->in_alive, &s->images, &s->path_median, &s->grad_median};
+    double **per_layer[] = {&s->in_alive, &s->images, &s->path_median, &s->grad_median, &s->steps};
     for (size_t a = 0; a < sizeof per_layer / sizeof *per_layer; a++) {
         PS_TRY(PS_ALLOC(layers, per_layer[a], "latest values of layers"));
         for (size_t l = 0; l < layers; l++) (*per_layer[a])[l] = ps_absent();
@@ -70,6 +72,7 @@ static void clear_snapshot(snapshot *s) {
     ps_free(s->images);
     ps_free(s->path_median);
     ps_free(s->grad_median);
+    ps_free(s->steps);
 }
 
 static ps_status begin(const ps_metric_input *input, void **out) {
@@ -95,6 +98,7 @@ static void destroy(void *context) {
 
 static void keep_values(snapshot *s, const ps_run *run, const ps_frame *frame) {
     for (int q = 0; q < PS_Q_COUNT; q++) s->recorded[q] |= frame->node[q] != NULL || frame->layer[q] != NULL;
+    for (int l = 0; frame->is_window && l < run->layer_count; l++) s->steps[l] = frame->sampled[l];
     for (int k = 0; k < KEPT; k++) {
         if (ps_quantity_is_window(kept[k]) != frame->is_window) continue;
         for (int node = 0; node < run->node_count; node++) s->node[k][node] = ps_frame_value(frame, kept[k], node);
@@ -175,8 +179,6 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     const snapshot *s = &state->now;
     int l = run->node_layer[node];
     double start = kept_value(s, PS_Q_weight_start_l2, node), path = kept_value(s, PS_Q_path_gradient, node);
-    double steps =
-        s->window >= 0 ? (double)(run->windows[s->window].last - run->windows[s->window].first + 1) : ps_absent();
     ps_cause_evidence e;
     e.state = ps_run_node_state(run, s->probe, node);
     e.lacks = missing;
@@ -206,7 +208,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.path_gradient = ps_ratio(path, start);
     e.path_decay = ps_ratio(kept_value(s, PS_Q_path_decay, node), start);
     e.weight_start_l2 = start;
-    e.grad_zero_share = ps_ratio(kept_value(s, PS_Q_grad_zero_steps, node), steps);
+    e.grad_zero_share = ps_ratio(kept_value(s, PS_Q_grad_zero_steps, node), s->steps[l]);
     e.layer_path_median = s->path_median[l];
     e.mobility = run->layers[l].weight_frozen            ? PS_MOBILITY_FROZEN
                  : !isfinite(path) || !isfinite(start)   ? PS_MOBILITY_UNKNOWN

@@ -108,7 +108,7 @@ static void write_rows(pool_state *state, const ps_frame *frame, int l, ps_group
         nodes++;
         if (ps_is_absent(value)) continue;
         zero += value;
-        steps += (double)(window->last - window->first + 1);
+        steps += frame->sampled[l];
     }
     if (nodes == 0) return;
     double median = ps_group_median(run, frame, l, group, PS_Q_pool_row_grad_rms, PS_Q_COUNT, state->scratch, &count);

@@ -45,7 +45,7 @@ typedef enum {
     RANGE(SIZE, "0 or more")                                                \
     RANGE(SHARE, "0 to 1")                                                  \
     RANGE(COUNT, "count")                                                   \
-    RANGE(STEPS, "count, up to the window's steps")                         \
+    RANGE(STEPS, "count, up to the window's recorded steps")                \
     RANGE(IMAGES, "count, up to the probe's images")                        \
     RANGE(OUTPUTS, "count, up to the record's elements")                    \
     RANGE(HALF, "count, up to the elements of half the images, rounded up") \

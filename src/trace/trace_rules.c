@@ -47,7 +47,7 @@ struct ps_trace_rules {
     ps_trace_task task;
     int classes;                                /* of the header's data; 0: not known */
     bool probes;                                /* quantities of probe records are listed */
-    double window_steps;                        /* of the header */
+    double window_steps, every;                 /* of the header */
     double next_step;                           /* of the next step record */
     double window, first, last;                 /* of the latest window; -1: none yet */
     bool window_open, probe_open, before_probe; /* its records are coming; a record before the first probing was told */
@@ -270,6 +270,34 @@ static ps_status check_quantity(ps_trace_rules *r, const cJSON *item) {
     return add_quantity(r, name, per, ps_record_find(record, strlen(record)));
 }
 
+/* Which process wrote the trace, of how many. */
+static void check_ranks(ps_trace_rules *r, const cJSON *record) {
+    const cJSON *rank = get(record, PS_KEY(HEADER, rank)), *ranks = get(record, PS_KEY(HEADER, ranks));
+    if ((rank == NULL) != (ranks == NULL))
+        breach(r, "\"%s\" and \"%s\" stand there both or neither", PS_KEY(HEADER, rank), PS_KEY(HEADER, ranks));
+    else if (cJSON_IsNumber(rank) && cJSON_IsNumber(ranks) && rank->valuedouble >= ranks->valuedouble)
+        breach(r, "\"%s\" is %g of %g \"%s\"; they count from 0 on", PS_KEY(HEADER, rank), rank->valuedouble,
+               ranks->valuedouble, PS_KEY(HEADER, ranks));
+}
+
+static void check_optimisers(ps_trace_rules *r, const cJSON *record) {
+    const cJSON *item;
+    char prefix[MOST_TEXT / 2];
+    int index = 0;
+    cJSON_ArrayForEach(item, get(record, PS_KEY(HEADER, optimisers))) {
+        snprintf(prefix, sizeof prefix, "\"%s\"[%d]: ", PS_KEY(HEADER, optimisers), index++);
+        check_part(r, PS_OBJECT_OPTIMISER, item, prefix);
+    }
+}
+
+/* How it was recorded, as far as that is said. */
+static void check_recording(ps_trace_rules *r, const cJSON *record) {
+    double every = whole_of(record, PS_KEY(HEADER, every));
+    r->every = every >= 1 ? every : 1;
+    check_ranks(r, record);
+    check_optimisers(r, record);
+}
+
 static const char *first_with_module(const cJSON *layers) {
     const cJSON *layer;
     cJSON_ArrayForEach(layer, layers) if (cJSON_IsString(get(layer, PS_KEY(LAYER, pool_skip)))) {
@@ -311,6 +339,7 @@ static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     if (fault != NULL) breach(r, "\"%s\": %s", PS_KEY(HEADER, task), fault);
     r->classes = ps_trace_classes(record);
     check_registration(r, record);
+    check_recording(r, record);
     double steps = whole_of(record, PS_KEY(HEADER, window));
     r->window_steps = steps >= 1 ? steps : NAN;
 }
@@ -543,6 +572,22 @@ static bool enter_layer(ps_trace_rules *r, int layer, bool is_probe) {
     return r->at != NULL;
 }
 
+/* Of the steps from..to, those that the header's `every` leaves to be recorded. */
+static double steps_to_sample(const ps_trace_rules *r, double from, double to) {
+    return floor(to / r->every) - ceil(from / r->every) + 1;
+}
+
+/* Steps that counts of a window's records are of. */
+static double sampled_steps(ps_trace_rules *r, const ps_trace_place *place) {
+    double most = steps_to_sample(r, place->first, place->last);
+    if (place->sampled == -1) return most;
+    check_number(r, PS_KEY_WINDOW_sampled, place->sampled);
+    if (place->sampled > most)
+        breach(r, "\"%s\" is %g, but the window has %g steps that \"%s\" leaves to be recorded",
+               PS_KEY(WINDOW, sampled), place->sampled, most, PS_KEY(HEADER, every));
+    return place->sampled;
+}
+
 void ps_trace_rules_window(ps_trace_rules *rules, const ps_trace_place *place) {
     double window = place->window, first = place->first, last = place->last;
     check_ended(rules);
@@ -558,7 +603,7 @@ void ps_trace_rules_window(ps_trace_rules *rules, const ps_trace_place *place) {
                    rules->last);
         check_order(rules, last);
     }
-    rules->steps = last - first + 1;
+    rules->steps = sampled_steps(rules, place);
     rules->images = rules->outputs = NAN;
     if (!enter_layer(rules, place->layer, false)) return;
     layer_state *layer = &rules->layer[place->layer];
@@ -653,7 +698,9 @@ static void check_step(ps_trace_rules *r, const cJSON *record) {
 }
 
 static void check_window(ps_trace_rules *r, const cJSON *record) {
+    bool sampled = get(record, PS_KEY(WINDOW, sampled)) != NULL;
     ps_trace_rules_window(r, &(ps_trace_place){.window = whole_of(record, PS_KEY(WINDOW, window)),
+                                               .sampled = sampled ? whole_of(record, PS_KEY(WINDOW, sampled)) : -1,
                                                .first = whole_of(record, PS_KEY(WINDOW, first)),
                                                .last = whole_of(record, PS_KEY(WINDOW, last)),
                                                .layer = layer_of(r, record, PS_KEY_WINDOW_layer)});

@@ -35,6 +35,7 @@ ps_status ps_trace_rules_record(ps_trace_rules *rules, const cJSON *record);
  * from 0 on, are NaN; layer is its index in the header's list, -1: another one, or none. */
 typedef struct {
     double step, window, first, last, images, elements;
+    double sampled; /* of a window; -1: left out */
     int layer;
 } ps_trace_place;
 void ps_trace_rules_step(ps_trace_rules *rules, double step);

@@ -110,6 +110,7 @@ int ps_words_find(ps_trace_words list, const char *word) {
 #define KIND_NUMBERS {.shape = PS_SHAPE_NUMBERS}
 #define KIND_FOUR_WHOLES {.shape = PS_SHAPE_FOUR_WHOLES}
 #define KIND_NAMES_OR_NULL {.shape = PS_SHAPE_NAMES_OR_NULL}
+#define KIND_NAMES {.shape = PS_SHAPE_NAMES}
 #define KIND_TEXTS {.shape = PS_SHAPE_TEXTS}
 #define KIND_TEXTS_OR_NULLS {.shape = PS_SHAPE_TEXTS_OR_NULLS}
 #define KIND_FREE {.shape = PS_SHAPE_FREE}
@@ -210,6 +211,7 @@ bool ps_key_is_sound(const ps_trace_key_line *key, const cJSON *item) {
         case PS_SHAPE_NUMBERS: return are_values(item);
         case PS_SHAPE_WHOLES: return are_wholes(item, 0);
         case PS_SHAPE_FOUR_WHOLES: return are_wholes(item, 4);
+        case PS_SHAPE_NAMES: return cJSON_IsArray(item) && are_texts(item, false);
         case PS_SHAPE_NAMES_OR_NULL: return cJSON_IsNull(item) || (cJSON_IsArray(item) && are_texts(item, false));
         case PS_SHAPE_TEXTS:
         case PS_SHAPE_TEXTS_OR_NULLS:

@@ -57,6 +57,7 @@ typedef enum { /* the lists of word_list.def, and those that stand elsewhere */
                PS_WORDS_DEATH,
                PS_WORDS_BETTER,
                PS_WORDS_STATUS,
+               PS_WORDS_LOSS_OF,
                PS_WORDS_ROLE,      /* arm_role_list.def */
                PS_WORDS_CUT,       /* PS_TRACE_CUTS */
                PS_WORDS_DIRECTION, /* PS_DIRECTIONS */
@@ -97,6 +98,7 @@ int ps_words_find(ps_trace_words list, const char *word);
     SHAPE(NUMBERS, "an array of numbers, null, \"NaN\", \"Infinity\" or \"-Infinity\"") \
     SHAPE(FOUR_WHOLES, "an array of four whole numbers from 0 on")                      \
     SHAPE(NAMES_OR_NULL, "an array of names, or null where they are not known")         \
+    SHAPE(NAMES, "an array of names")                                                   \
     SHAPE(TEXTS, "an object of texts")                                                  \
     SHAPE(TEXTS_OR_NULLS, "an object of texts or nulls")                                \
     SHAPE(FREE, "an object")                                                            \

@@ -52,6 +52,7 @@ static const char *const shape_schemas[] = {
     [PS_SHAPE_FOUR_WHOLES] =
         "{\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/whole\"}, \"minItems\": 4, \"maxItems\": 4}",
     [PS_SHAPE_NAMES_OR_NULL] = "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\"}}",
+    [PS_SHAPE_NAMES] = "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}",
     [PS_SHAPE_TEXTS] = "{\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}}",
     [PS_SHAPE_TEXTS_OR_NULLS] = "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"null\"]}}",
     [PS_SHAPE_FREE] = "{\"type\": \"object\"}",
