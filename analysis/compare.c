@@ -381,6 +381,31 @@ static void write_cause_texts(ps_tables *tables) {
     }
 }
 
+/* Whether some run has a number of it of some class. */
+static bool is_of_classes(const ps_arms *arms, const ps_trace_measure *measure) {
+    ps_class_measure name;
+    for (int k = 0; k < arms->classes; k++) {
+        ps_summary_class_name(measure, k, name);
+        for (int a = 0; a < arms->count; a++)
+            for (int r = 0; r < arms->arms[a].run_count; r++)
+                if (!ps_is_absent(ps_summary_get(&arms->arms[a].runs[r].summary, name))) return true;
+    }
+    return false;
+}
+
+/* What the numbers of classes.tsv are in. */
+static void write_class_units(ps_tables *tables, const ps_arms *arms) {
+    for (int m = 0; m < arms->task.measures; m++) {
+        const ps_trace_measure *measure = &arms->task.measure[m];
+        char key[16 + PS_TRACE_TASK_TEXT];
+        if (!is_of_classes(arms, measure)) continue;
+        snprintf(key, sizeof key, "class_unit.%s", measure->name);
+        ps_tables_row(tables, PS_TABLE_meta, "ss", key, ps_trace_measure_is_share(measure) ? "share" : measure->unit);
+        snprintf(key, sizeof key, "class_better.%s", measure->name);
+        ps_tables_row(tables, PS_TABLE_meta, "ss", key, measure->higher_is_better ? "higher" : "lower");
+    }
+}
+
 static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question, const char *traces_from) {
     char list[2048] = "", names[2048] = "";
     for (int r = 0; r < arms->arms[0].run_count; r++) {
@@ -423,6 +448,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
     const ps_trace_measure *first = &arms->task.measure[0];
     if (!ps_trace_measure_is_share(first))
         ps_tables_row(tables, PS_TABLE_meta, "ss", "measure_unit", first->unit[0] != '\0' ? first->unit : "none");
+    write_class_units(tables, arms);
     double chance_loss = ps_summary_get(&arms->arms[0].runs[0].summary, "chance_loss");
     if (!ps_is_absent(chance_loss)) ps_tables_row(tables, PS_TABLE_meta, "sd", "chance_loss", chance_loss);
     if (!isnan(first->chance)) ps_tables_row(tables, PS_TABLE_meta, "sd", "chance_measure", first->chance);

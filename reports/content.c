@@ -119,6 +119,11 @@ double ps_report_arm_mean(const ps_report_content *content, const char *arm, con
     return count ? sum / count : NAN;
 }
 
+int ps_report_arm_runs(const ps_report_content *content, int row) {
+    double runs = ps_table_number(&content->arms, row, ps_table_column(&content->arms, "runs"));
+    return runs >= 0 && runs < 1e6 ? (int)runs : 0;
+}
+
 double ps_report_runs_mean(const ps_report_content *content, const char *column) {
     return ps_report_arm_mean(content, NULL, column);
 }
@@ -244,6 +249,7 @@ static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_table_read_named(content->tables, "identity", &content->identity));
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
     PS_TRY(ps_table_read_named(content->tables, "layer_arm", &content->layers));
+    PS_TRY(ps_table_read_named(content->tables, "classes", &content->classes));
     PS_TRY(ps_table_read_named(content->tables, "unmeasured", &content->unmeasured));
     PS_TRY(ps_table_read_named(content->tables, "findings", &content->findings));
     PS_TRY(ps_table_read_named(content->tables, "findings_open", &content->findings_open));
@@ -301,6 +307,7 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->comparison);
     ps_table_clear(&content->identity);
     ps_table_clear(&content->layers);
+    ps_table_clear(&content->classes);
     ps_table_clear(&content->unmeasured);
     ps_table_clear(&content->findings);
     ps_table_clear(&content->findings_open);

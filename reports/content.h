@@ -17,7 +17,8 @@ typedef struct {
     char *share, *tables;  /* folders */
     cJSON *verdict;        /* NULL where there is no verdict.json */
     ps_table meta, arms, runs, identity, comparison;
-    ps_table layers; /* layer_arm.tsv: which layer has which number in the plots; no rows where it was not written */
+    ps_table layers;  /* layer_arm.tsv: which layer has which number in the plots; no rows where it was not written */
+    ps_table classes; /* the last measures of each class on the test split; no rows where the task has none */
     ps_table findings, findings_open; /* what is wrong with each run, the worst first; what could not be judged */
     bool single;         /* one run alone: the page is about what is wrong with it, and has no predictions */
     ps_table unmeasured; /* what could not be measured on which run's checkpoint; no rows where all was */
@@ -72,6 +73,8 @@ bool ps_report_never_dies(const ps_report_content *content, const char *arm);
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
 /* The same over the runs of one arm. */
 double ps_report_arm_mean(const ps_report_content *content, const char *arm, const char *column);
+/* Runs of the arm in a row of arms.tsv. */
+int ps_report_arm_runs(const ps_report_content *content, int row);
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
 /* The column of runs.tsv with the first measure of the task on the test split ("test_mean_iou"), its title ("Test

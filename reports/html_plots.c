@@ -122,7 +122,9 @@ ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content) {
     int number = 0;
     for (int i = 0; i < content->plots.count; i++) {
         const ps_plot *plot = &content->plots.plots[i];
-        if (!ps_report_html_shows(content, plot)) continue;
+        bool numbers = strcmp(plot->id, "classes") == 0, shown = ps_report_html_shows(content, plot);
+        if (numbers && !shown) PS_TRY(ps_report_html_classes(stream, content));
+        if (!shown) continue;
         if (strcmp(plot->section, section) != 0) {
             if (number) fputs("</section>\n", stream);
             section = plot->section;
@@ -132,6 +134,7 @@ ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content) {
             number++;
         }
         PS_TRY(print_plot(stream, content, plot));
+        if (numbers) PS_TRY(ps_report_html_classes(stream, content));
     }
     if (number) fputs("</section>\n", stream);
     if (content->single) print_left_out(stream, content);

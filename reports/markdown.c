@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "reports/content.h"
+#include "reports/classes.h"
 #include "reports/effect.h"
 #include "reports/escape.h"
 
@@ -196,11 +196,53 @@ static ps_status print_lacks(FILE *stream, const ps_report_content *content, con
     }
 }
 
+/* A row: the arms' means over seeds; classes of a measure stand together, the whole test split below them. */
+static void print_class_row(FILE *stream, const ps_report_content *content, const ps_report_classes *c, int m, int k) {
+    const char *measure = c->measure[m], *unit = ps_report_class_unit(content, measure);
+    bool share = ps_report_is_share(unit);
+    fputs("| ", stream);
+    ps_escape_markdown(stream, ps_report_class_title(measure));
+    if (*unit && !share) {
+        fputs(", ", stream);
+        ps_escape_markdown(stream, unit);
+    }
+    fputs(" |", stream);
+    print_cell(stream, k < c->classes ? c->name[k] : "whole test split");
+    for (int a = 0; a < c->arms; a++) {
+        const char *arm = ps_table_text(&content->arms, a, ps_table_column(&content->arms, "arm"));
+        ps_report_class_value v =
+            k < c->classes ? *ps_report_class_value_of(c, m, k, a) : ps_report_class_whole(content, measure, arm);
+        print_measure(stream, v.count > 0 ? v.mean : NAN, share, 0);
+    }
+    fputc('\n', stream);
+}
+
+static void print_class_table(FILE *stream, const ps_report_content *content, const ps_report_classes *c) {
+    fputs("\nMeans over each arm's seeds; –: not measured.\n\n| measure | class |", stream);
+    for (int a = 0; a < c->arms; a++)
+        print_cell(stream, ps_table_text(&content->arms, a, ps_table_column(&content->arms, "arm")));
+    fputs("\n|---|---|", stream);
+    for (int a = 0; a < c->arms; a++) fputs("---:|", stream);
+    fputc('\n', stream);
+    for (int m = 0; m < c->measures; m++)
+        for (int k = 0; k <= c->classes; k++)
+            if (k == c->classes || c->name[k] != NULL) print_class_row(stream, content, c, m, k);
+}
+
+static ps_status print_classes(FILE *stream, const ps_report_content *content) {
+    ps_report_classes classes;
+    PS_TRY(ps_report_classes_read(content, &classes));
+    if (classes.measures > 0) print_class_table(stream, content, &classes);
+    ps_report_classes_clear(&classes);
+    return PS_OK;
+}
+
 static ps_status print_plot(FILE *stream, const ps_report_content *content, const ps_plot *plot) {
     fprintf(stream, "\n### %s\n\n", plot->title);
     if (plot->state == PS_PLOT_DRAWN)
         fprintf(stream, "![%s](plots/%s.png)\n\n%s\n", plot->title, plot->id, plot->caption);
     else fprintf(stream, "%s.\n", plot->state == PS_PLOT_NOT_RECORDED ? "Not recorded" : "Not drawn");
+    if (strcmp(plot->id, "classes") == 0) PS_TRY(print_classes(stream, content));
     return print_lacks(stream, content, plot);
 }
 

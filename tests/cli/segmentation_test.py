@@ -3,10 +3,12 @@
 their files, and measures that are those of these maps. Nothing hangs on what training makes of it."""
 import csv
 import gzip
+import html
 import json
 import math
 import os
 import random
+import re
 import struct
 
 import tap
@@ -148,6 +150,11 @@ tap.report(good, "classes.tsv has what the last evaluation measured of each", ro
 result = tap.run("report", both)
 page = open(os.path.join(both, "report.html")).read() if result.returncode == 0 else ""
 tap.report("Test mean dice of each class" in page, "and the page draws them", result.stderr)
+table = page[page.find('class="scroll classes"'):].split("</table>")[0]
+cells = [html.unescape(cell) for cell in re.findall(r'<tr><th scope="row">core</th><td class="n">([^<]*)</td><td class="n">([^<]*)</td></tr>', table)[3]] if table else []
+shown = ["–" if end["mean_iou"][2] is None else f"{100 * end['mean_iou'][2]:.10g}" for end in ends]
+tap.report(len(cells) == 2 and all(a == b or abs(float(a.split("\xa0")[0]) - float(b)) < 0.06 for a, b in zip(cells, shown)) and "hd95, mm" in table,
+           "a table beside the drawing has the numbers of each measure, class and arm", [cells, shown, table[:300]])
 
 for words, sentence in ((["predict", run, "--out", out], "nothing is written over"), (["predict", run, "--out", tap.path("p2"), "--split", "all"], "test, train or probe"),
                         (["predict", run], "needs --out"), ([*TRAIN, "--steps", "5", "--loss", "focal", "--out", tap.path("r2")], "ce, dice or ce+dice"),

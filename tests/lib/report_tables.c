@@ -81,8 +81,10 @@ static void write_runs(maker *make) {
         make->stream,
         "version\tpoolscope 0.0 (tables made by hand)\nreference\t%s\narms\t%d\nwindow_steps\t%d\nthin_loss\tevery 1st "
         "step\n"
-        "command\tpoolscope compare --arm a --out %s\n",
-        arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR");
+        "command\tpoolscope compare --arm a --out %s\nclass_unit.accuracy\tshare\nclass_better.accuracy\thigher\n"
+        "class_unit.mean_distance\t%s\n",
+        arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR",
+        spec->hostile ? "<b>mm" : "mm");
     close_table(make);
     open_table(make, "arms", "arm\tindex\treference\truns\tpaired\tdiverged\tpool_skip");
     for (int a = 0; a < spec->arms; a++)
@@ -275,8 +277,16 @@ static void write_activity(maker *make) {
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int k = 0; k < 3; k++)
-                fprintf(make->stream, "%s\t%d\taccuracy\t%d\tclass %d\t%.4f\n", arm_name(make, a), s, k, k,
+                fprintf(make->stream, "%s\t%d\taccuracy\t%d\t%s %d\t%.4f\n", arm_name(make, a), s, k,
+                        spec->hostile ? "<img src=x onerror=alert(5)>|`&" : "class", k,
                         0.4 + 0.2 * k + 0.05 * noise(a, s, k, 5));
+    /* In millimetres; class 1 was measured in the first arm alone, and there in its first seed. */
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            for (int k = 0; k < 3; k++)
+                if (k != 1 || (a == 0 && s == 0))
+                    fprintf(make->stream, "%s\t%d\tmean_distance\t%d\tclass %d\t%d\n", arm_name(make, a), s, k, k,
+                            2 + s + 10 * a);
     close_table(make);
 }
 

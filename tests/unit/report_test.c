@@ -573,6 +573,9 @@ static void test_hostile(void **state) {
     check_closed(page);
     check_sections(page);
     assert_non_null(strstr(page, "&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert_non_null(strstr(page, "<th scope=\"row\">&lt;img src=x onerror=alert(5)&gt;|`&amp; 0</th>"));
+    assert_null(strstr(page, "<img src=x"));
+    assert_non_null(strstr(page, "distance, &lt;b&gt;mm"));
     assert_int_equal(count(page, "class=\"absent\""), ps_plots_has_program("gnuplot") ? 0 : count_plots());
     free(page);
     /* Nobody ran `touch pwned`: not gnuplot in its folder, not a shell here. */
@@ -581,6 +584,48 @@ static void test_hostile(void **state) {
     char *markdown = read_text(in_folder("hostile/report.md"));
     assert_null(strstr(markdown, "<script"));
     free(markdown);
+}
+
+/* The measures of each class: means over seeds, what was not measured has no number, and tasks without measures of
+ * classes have no such table. */
+static void test_classes(void **state) {
+    (void)state;
+    static const char *const wanted[] = {
+        "<th scope=\"row\">class 1</th><td class=\"n\">2<small>1 of 2 seeds</small></td><td class=\"n\">–</td></tr>",
+        "<th scope=\"row\">class 2</th><td class=\"n\">2.5<small>2 to 3</small></td><td class=\"n\">12.5<small>12 to "
+        "13</small></td></tr>",
+        "distance, mm</th>", "accuracy <small>higher is better</small>", "whole test split"};
+    make_tables("classes", (report_tables){.arms = 2, .seeds = 2, .layers = 1, .channels = 2, .windows = 2});
+    char *page = write_report("classes", "html,md", "report.html");
+    check_closed(page);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (strstr(page, wanted[i]) == NULL) fail_msg("not on the page: %s", wanted[i]);
+    assert_int_equal(count(page, "class=\"scroll classes\""), 1);
+    free(page);
+    char *markdown = read_text(in_folder("classes/report.md"));
+    assert_non_null(strstr(markdown, "| distance, mm | class 1 | 2 | – |"));
+    free(markdown);
+    write_text("classes/tables/classes.tsv", "arm\tseed\tmeasure\tclass\tname\tvalue\n");
+    page = write_report("classes", "html,md", "report.html");
+    assert_null(strstr(page, "class=\"scroll classes\""));
+    free(page);
+    markdown = read_text(in_folder("classes/report.md"));
+    assert_null(strstr(markdown, "| class |"));
+    free(markdown);
+}
+
+/* Numbers of classes that no table of classes has. */
+static void test_odd_classes(void **state) {
+    (void)state;
+    make_tables("oddclasses", (report_tables){.arms = 1, .seeds = 2, .layers = 1, .channels = 2, .windows = 2});
+    write_text("oddclasses/tables/classes.tsv",
+               "arm\tseed\tmeasure\tclass\tname\tvalue\nnobody\t0\tiou\t0\tx\t1\nbaseline\t0\tiou\t-1\tx\t1\n"
+               "baseline\t0\tiou\t1e9\tx\t1\nbaseline\t0\tiou\t0.5\tx\t1\nbaseline\t0\tiou\tNaN\tx\t1\n"
+               "baseline\t0\tiou\t2\ty\tNaN\n");
+    char *page = write_report("oddclasses", "html", "report.html");
+    check_closed(page);
+    assert_non_null(strstr(page, "<th scope=\"row\">y</th><td class=\"n\">–</td>"));
+    free(page);
 }
 
 /* More arms than there are colours and names made up for them. */
@@ -808,6 +853,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_broken_plot),
         cmocka_unit_test(test_no_gnuplot),
         cmocka_unit_test(test_missing_columns),
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_odd_classes),
         cmocka_unit_test(test_many_arms),
         cmocka_unit_test(test_life_lines),
     };
