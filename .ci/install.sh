@@ -79,6 +79,7 @@ for source in reports/plots/*.gp; do file "$source" "share/poolscope/${source#re
 for source in analysis/*.schema.json analysis/*/*.schema.json reports/*.schema.json; do
     file "$source" "share/poolscope/schemas/${source##*/}"
 done
+file src/python/poolscope.py share/poolscope/python/poolscope.py
 file src/trace/schema.json share/poolscope/schemas/trace.schema.json
 tree README.md LICENSE analysis/*.md analysis/*/*.md reports/*.md src/*.md src/*/*.md tests/README.md tests/bench/RESULTS.md
 tree src/trace/schema.json analysis/*.schema.json analysis/*/*.schema.json reports/*.schema.json

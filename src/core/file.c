@@ -28,14 +28,26 @@ bool ps_file_begins_as_weights(const char *bytes, size_t count) {
     return count >= 9 && bytes[8] == '{' && memchr(bytes + 4, 0, 4) != NULL;
 }
 
+/* The first bytes of a regular file, for what a pipe gives is gone then; their count. */
+static size_t first_bytes(const char *path, char *bytes, size_t size) {
+    struct stat info;
+    bool is_regular = stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    FILE *stream = is_regular ? fopen(path, "rb") : NULL;
+    size_t count = stream != NULL ? fread(bytes, 1, size, stream) : 0;
+    if (stream != NULL) fclose(stream);
+    return count;
+}
+
 bool ps_file_is_weights(const char *path) {
     char bytes[9];
-    struct stat info;
-    bool is_regular = stat(path, &info) == 0 && S_ISREG(info.st_mode); /* what a pipe gives is gone then */
-    FILE *stream = is_regular ? fopen(path, "rb") : NULL;
-    size_t count = stream != NULL ? fread(bytes, 1, sizeof bytes, stream) : 0;
-    if (stream != NULL) fclose(stream);
-    return ps_file_begins_as_weights(bytes, count);
+    return ps_file_begins_as_weights(bytes, first_bytes(path, bytes, sizeof bytes));
+}
+
+/* A pickle says its protocol first, 2 to 5 in all that PyTorch ever wrote. */
+bool ps_file_is_pickle(const char *path) {
+    char bytes[4];
+    if (first_bytes(path, bytes, sizeof bytes) != sizeof bytes) return false;
+    return memcmp(bytes, "PK\3\4", 4) == 0 || (bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5);
 }
 
 ps_status ps_file_size(const char *path, uint64_t *size_bytes) {

@@ -17,6 +17,8 @@ bool ps_file_is_directory(const char *path);
  * For sentences about files that were taken for others. */
 bool ps_file_begins_as_weights(const char *bytes, size_t count);
 bool ps_file_is_weights(const char *path);
+/* Whether a file begins as those that torch.save writes: a zip archive (also NumPy's .npz), or a bare pickle. */
+bool ps_file_is_pickle(const char *path);
 /* Size in bytes; fails where the file is missing or is no regular file. */
 ps_status ps_file_size(const char *path, uint64_t *size_bytes);
 

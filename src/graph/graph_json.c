@@ -163,6 +163,13 @@ ps_status ps_graph_read(const char *path, ps_graph **out) {
                        "%s: is a file of weights (safetensors), and the network itself is wanted here, as JSON; write "
                        "it with `poolscope inspect --model NAME --json`, and edit it where it is your own",
                        path);
+    if (ps_file_is_pickle(path))
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: is a file of torch.save, and the network itself is wanted here, as JSON; write it in Python "
+            "with poolscope.export(model, example_input, \"net.json\", \"weights.safetensors\") "
+            "(`poolscope python-path` says where poolscope.py is)",
+            path);
     PS_TRY(ps_json_read(path, &document));
     ps_status status = ps_graph_parse(document, path, out);
     cJSON_Delete(document);

@@ -114,17 +114,73 @@ cleanup:
 
 /* ---- reading ---- */
 
-/* A file and the prefix that all its names share. */
+/* What torch.compile, FSDP and activation checkpointing put into the names below what they wrap; no module of a user is
+ * called so. ("module.", of DataParallel, is a name like others: it is left out as a prefix alone.) */
+static const char *const wrappers[] = {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."};
+
+/* A file, its names without the words of wrappers, and the prefix that all of them share. */
 typedef struct {
     const ps_tensor_file *file;
     const char *path;
     ps_weights_note note;
+    char **name; /* as many as tensors */
 } weight_file;
+
+static const char *wrapper_at(const char *name, const char *p) {
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && (p == name || p[-1] == '.'); i++)
+        if (strncmp(p, wrappers[i], strlen(wrappers[i])) == 0) return wrappers[i];
+    return NULL;
+}
+
+static void leave_out_wrappers(char *name, const char **found) {
+    char *to = name;
+    for (const char *p = name; *p != '\0';) {
+        const char *wrapper = wrapper_at(name, p);
+        if (wrapper == NULL) {
+            *to++ = *p++;
+            continue;
+        }
+        *found = wrapper;
+        p += strlen(wrapper);
+    }
+    *to = '\0';
+}
+
+static ps_status open_weights(const char *path, const ps_tensor_file *file, weight_file *w) {
+    *w = (weight_file){.file = file, .path = path};
+    int count = ps_tensor_file_count(file);
+    PS_TRY(PS_ALLOC((size_t)count + 1, &w->name, path));
+    for (int i = 0; i < count; i++) {
+        PS_TRY(ps_string_copy(ps_tensor_file_name(file, i), &w->name[i]));
+        leave_out_wrappers(w->name[i], &w->note.wrapper);
+    }
+    return PS_OK;
+}
+
+static void close_weights(weight_file *w) {
+    for (int i = 0; w->name != NULL && w->name[i] != NULL; i++) free(w->name[i]);
+    ps_free(w->name);
+}
+
+static int find_name(const weight_file *w, const char *name) {
+    int index = ps_tensor_file_find(w->file, name);
+    for (int i = 0; index < 0 && w->note.wrapper != NULL && i < ps_tensor_file_count(w->file); i++)
+        if (strcmp(w->name[i], name) == 0) index = i;
+    return index;
+}
 
 static int find_weight(const weight_file *w, const char *name) {
     char whole[512];
     snprintf(whole, sizeof whole, "%s%s", w->note.prefix, name);
-    return ps_tensor_file_find(w->file, whole);
+    return find_name(w, whole);
+}
+
+/* Of parameters that share their memory, safetensors.torch.save_model keeps one, and notes the others' names. */
+static int find_shared(const weight_file *w, const char *name) {
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s%s", w->note.prefix, name);
+    const char *kept = ps_tensor_file_metadata(w->file, whole);
+    return kept != NULL ? find_name(w, kept) : -1;
 }
 
 static bool holds_modules(const weight_file *w, ps_net *net) {
@@ -140,27 +196,16 @@ static void format_shape(char *text, size_t size, int rank, const int64_t *dims)
     snprintf(text + strlen(text), size - strlen(text), "]");
 }
 
-static ps_status check_shape(const ps_tensor_file *file, int index, const ps_param *p, const char *path) {
+static bool same_shape(const ps_tensor_file *file, int index, const ps_param *p) {
     int rank;
-    int64_t dims[8], wanted[5];
-    char found_text[128], wanted_text[128];
+    int64_t dims[8];
     ps_tensor_file_shape(file, index, &rank, dims);
     bool same = rank == p->spec.rank;
-    for (int d = 0; d < p->spec.rank; d++) {
-        wanted[d] = p->spec.dims[d];
-        same = same && d < rank && dims[d] == wanted[d];
-    }
-    if (same) return PS_OK;
-    format_shape(found_text, sizeof found_text, rank, dims);
-    format_shape(wanted_text, sizeof wanted_text, p->spec.rank, wanted);
-    return ps_fail(PS_ERR_INPUT,
-                   "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages, classes and the "
-                   "size of the input",
-                   path, ps_tensor_file_name(file, index), found_text, wanted_text);
+    for (int d = 0; d < p->spec.rank && same; d++) same = dims[d] == p->spec.dims[d];
+    return same;
 }
 
-static ps_status read_weight(const ps_tensor_file *file, int index, const char *path, ps_param *p) {
-    PS_TRY(check_shape(file, index, p, path));
+static ps_status read_weight(const ps_tensor_file *file, int index, ps_param *p) {
     if (!ps_param_is_reordered(&p->spec)) return ps_tensor_file_read_float(file, index, p->value, p->count);
     float *scratch = NULL;
     PS_TRY(PS_ALLOC(p->count, &scratch, p->name));
@@ -170,10 +215,11 @@ static ps_status read_weight(const ps_tensor_file *file, int index, const char *
     return status;
 }
 
-/* PyTorch keeps a step counter beside running statistics; it decides nothing here. */
+/* PyTorch keeps a step counter beside running statistics, and averaged models count what they average; neither decides
+ * anything here. */
 static bool ignorable(const char *name) {
     const char *dot = strrchr(name, '.');
-    return strncmp(name, OPTIMISER_PREFIX, strlen(OPTIMISER_PREFIX)) == 0 ||
+    return strncmp(name, OPTIMISER_PREFIX, strlen(OPTIMISER_PREFIX)) == 0 || strcmp(name, "n_averaged") == 0 ||
            (dot != NULL && strcmp(dot, ".num_batches_tracked") == 0);
 }
 
@@ -185,18 +231,16 @@ static bool prefix_before(const char *name, const char *wanted, char prefix[PS_M
     return snprintf(prefix, PS_MOST_PREFIX, "%.*s", (int)(length - end), name) < PS_MOST_PREFIX;
 }
 
-static bool all_begin_with(const ps_tensor_file *file, const char *prefix) {
-    for (int i = 0; i < ps_tensor_file_count(file); i++) {
-        const char *name = ps_tensor_file_name(file, i);
-        if (strncmp(name, prefix, strlen(prefix)) != 0 && !ignorable(name)) return false;
-    }
+static bool all_begin_with(const weight_file *w, const char *prefix) {
+    for (int i = 0; i < ps_tensor_file_count(w->file); i++)
+        if (strncmp(w->name[i], prefix, strlen(prefix)) != 0 && !ignorable(w->name[i])) return false;
     return true;
 }
 
 /* The first tensor that is called `wanted` but for something before it: its index, -1: none. */
-static int find_prefixed(const ps_tensor_file *file, const char *wanted, char prefix[PS_MOST_PREFIX]) {
-    for (int i = 0; i < ps_tensor_file_count(file); i++)
-        if (prefix_before(ps_tensor_file_name(file, i), wanted, prefix)) return i;
+static int find_prefixed(const weight_file *w, const char *wanted, char prefix[PS_MOST_PREFIX]) {
+    for (int i = 0; i < ps_tensor_file_count(w->file); i++)
+        if (prefix_before(w->name[i], wanted, prefix)) return i;
     return -1;
 }
 
@@ -206,60 +250,148 @@ static void find_prefix(weight_file *w, ps_net *net) {
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
         if (!p->learned || p->module) continue;
-        if (ps_tensor_file_find(w->file, p->name) >= 0 || ps_tensor_file_find(w->file, p->file_name) >= 0) return;
-        if (find_prefixed(w->file, p->name, prefix) < 0 && find_prefixed(w->file, p->file_name, prefix) < 0) return;
-        if (all_begin_with(w->file, prefix)) snprintf(w->note.prefix, sizeof w->note.prefix, "%s", prefix);
+        if (find_name(w, p->name) >= 0 || find_name(w, p->file_name) >= 0) return;
+        if (find_prefixed(w, p->name, prefix) < 0 && find_prefixed(w, p->file_name, prefix) < 0) return;
+        if (all_begin_with(w, prefix)) snprintf(w->note.prefix, sizeof w->note.prefix, "%s", prefix);
         return;
     }
 }
 
-/* The first tensor that no parameter has claimed; -1: none. */
-static int left_over(const weight_file *w, const bool *used) {
+/* ---- what does not fit, in one sentence ---- */
+
+enum { NAMES_TEXT = 260, NAME_SHOWN = 56 };
+/* The first names of those that were met, and how many they are. */
+typedef struct {
+    char text[NAMES_TEXT];
+    int count, shown;
+} names;
+
+/* Of a long name the end tells more. */
+static void add_name(names *list, const char *prefix, const char *name, int most) {
+    list->count++;
+    if (list->shown == most) return;
+    size_t length = strlen(name), at = strlen(list->text);
+    bool whole = strlen(prefix) + length <= NAME_SHOWN;
+    const char *end = length > NAME_SHOWN ? name + length - NAME_SHOWN : name;
+    snprintf(list->text + at, sizeof list->text - at, "%s\"%s%s\"", list->shown++ > 0 ? ", " : "",
+             whole ? prefix : "..", end);
+}
+
+static void end_names(names *list) {
+    size_t at = strlen(list->text);
+    if (list->count > list->shown)
+        snprintf(list->text + at, sizeof list->text - at, " and %d more", list->count - list->shown);
+}
+
+typedef struct {
+    int missing, unclaimed, misshapen; /* how many */
+    const char *first_missing;
+    int first_misshapen; /* a parameter */
+} misfit;
+
+static const char *file_name_of(const ps_param *p, bool backbone_file) {
+    return backbone_file ? p->name : p->file_name;
+}
+
+static void count_misfits(const weight_file *w, ps_net *net, bool backbone_file, const int *tensor, const bool *used,
+                          misfit *m) {
+    *m = (misfit){.first_misshapen = -1};
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        if (tensor[i] < 0 && p->learned && !(backbone_file && p->module) && m->missing++ == 0)
+            m->first_missing = file_name_of(p, backbone_file);
+        if (tensor[i] >= 0 && !same_shape(w->file, tensor[i], p) && m->misshapen++ == 0) m->first_misshapen = i;
+    }
+    for (int i = 0; i < ps_tensor_file_count(w->file); i++) m->unclaimed += !used[i] && !ignorable(w->name[i]);
+}
+
+/* What the network lacks, ", but has ..." where the file has something instead. Of another variant of a network both
+ * are told. */
+static void say_names(const weight_file *w, ps_net *net, bool backbone_file, const int *tensor, const bool *used,
+                      const misfit *m, char *text, size_t size) {
+    names missing = {"", 0, 0}, idle = {"", 0, 0};
+    int most = m->missing > 0 && m->unclaimed > 0 ? 2 : 3;
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        if (tensor[i] < 0 && p->learned && !(backbone_file && p->module))
+            add_name(&missing, w->note.prefix, file_name_of(p, backbone_file), most);
+    }
     for (int i = 0; i < ps_tensor_file_count(w->file); i++)
-        if (!used[i] && !ignorable(ps_tensor_file_name(w->file, i))) return i;
-    return -1;
+        if (!used[i] && !ignorable(w->name[i])) add_name(&idle, "", ps_tensor_file_name(w->file, i), most);
+    end_names(&missing);
+    end_names(&idle);
+    text[0] = '\0';
+    if (m->missing > 0) snprintf(text, size, "has no tensor %s", missing.text);
+    size_t at = strlen(text);
+    if (m->unclaimed > 0)
+        snprintf(text + at, size - at, "%s%s%s no place in this network",
+                 m->missing > 0   ? ", but has "
+                 : idle.count > 1 ? "tensors "
+                                  : "tensor ",
+                 idle.text,
+                 m->missing > 0   ? ", which have"
+                 : idle.count > 1 ? " have"
+                                  : " has");
 }
 
-static ps_status refuse_missing(const weight_file *w, const char *name, const bool *used) {
-    char prefix[PS_MOST_PREFIX], but[256] = "";
-    int other = find_prefixed(w->file, name, prefix), idle = left_over(w, used);
-    if (w->note.prefix[0] == '\0' && other >= 0)
-        return ps_fail(
-            PS_ERR_INPUT,
-            "%s: has no tensor \"%s\" but a \"%s\"; some of its names begin with \"%s\" and others do not: save "
-            "the weights without it",
-            w->path, name, ps_tensor_file_name(w->file, other), prefix);
-    /* Of another variant of a network, both are told: what it lacks and what it has instead. */
-    if (idle >= 0)
-        snprintf(but, sizeof but, ", but has a \"%.160s\" that this network has no place for",
-                 ps_tensor_file_name(w->file, idle));
-    return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s%s\"%s; check model, width and Pool Skip placement", w->path,
-                   w->note.prefix, name, but);
+static void say_shape(const weight_file *w, ps_net *net, const int *tensor, const misfit *m, char *text, size_t size) {
+    char found_text[80], wanted_text[80], others[64] = "";
+    int rank, i = m->first_misshapen;
+    int64_t dims[8], wanted[5];
+    const ps_param *p = ps_net_param(net, i);
+    const char *name = ps_tensor_file_name(w->file, tensor[i]);
+    size_t length = strlen(name);
+    ps_tensor_file_shape(w->file, tensor[i], &rank, dims);
+    for (int d = 0; d < p->spec.rank; d++) wanted[d] = p->spec.dims[d];
+    format_shape(found_text, sizeof found_text, rank, dims);
+    format_shape(wanted_text, sizeof wanted_text, p->spec.rank, wanted);
+    if (m->misshapen > 1) snprintf(others, sizeof others, " (%d more have another, too)", m->misshapen - 1);
+    snprintf(text, size, "tensor \"%s%s\" has shape %s, the network needs %s%s", length > NAME_SHOWN ? ".." : "",
+             length > NAME_SHOWN ? name + length - NAME_SHOWN : name, found_text, wanted_text, others);
 }
 
-static ps_status refuse_left_over(const weight_file *w, const bool *used) {
-    int idle = left_over(w, used);
-    if (idle < 0) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement",
-                   w->path, ps_tensor_file_name(w->file, idle));
+static ps_status refuse_half_prefixed(const weight_file *w, const char *name) {
+    char prefix[PS_MOST_PREFIX];
+    int other = w->note.prefix[0] == '\0' ? find_prefixed(w, name, prefix) : -1;
+    if (other < 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: has no tensor \"%s\" but a \"%s\"; some of its names begin with \"%s\" and others do not: save "
+                   "the weights without it",
+                   w->path, name, ps_tensor_file_name(w->file, other), prefix);
+}
+
+static ps_status check_fit(const weight_file *w, ps_net *net, bool backbone_file, const int *tensor, const bool *used) {
+    misfit m;
+    char named[2 * NAMES_TEXT + 100], shape[NAMES_TEXT] = "";
+    count_misfits(w, net, backbone_file, tensor, used, &m);
+    if (m.missing + m.unclaimed + m.misshapen == 0) return PS_OK;
+    if (m.missing > 0) PS_TRY(refuse_half_prefixed(w, m.first_missing));
+    say_names(w, net, backbone_file, tensor, used, &m, named, sizeof named);
+    if (m.misshapen > 0) say_shape(w, net, tensor, &m, shape, sizeof shape);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: %s%s%s; check model or graph, width, stages, classes, size of the input and Pool "
+                   "Skip placement",
+                   w->path, named, named[0] != '\0' && shape[0] != '\0' ? "; " : "", shape);
 }
 
 /* The tensor of every parameter, by names alone: tensor[parameter], -1 where it keeps what it has. A file of the
  * network without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
 static ps_status claim_tensors(weight_file *w, ps_net *net, bool modules_optional, int *tensor, bool *used) {
-    const char *missing = NULL;
     bool backbone_file = modules_optional && !holds_modules(w, net);
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
         tensor[i] = -1;
         if (backbone_file && p->module) continue;
-        const char *name = backbone_file ? p->name : p->file_name;
+        const char *name = file_name_of(p, backbone_file);
         tensor[i] = find_weight(w, name);
+        if (tensor[i] < 0) {
+            tensor[i] = find_shared(w, name);
+            w->note.shared += tensor[i] >= 0;
+        }
         if (tensor[i] >= 0) used[tensor[i]] = true;
-        else if (p->learned && missing == NULL) missing = name;
-        w->note.missing_states += tensor[i] < 0;
+        w->note.missing_states += tensor[i] < 0 && !p->learned;
     }
-    return missing != NULL ? refuse_missing(w, missing, used) : refuse_left_over(w, used);
+    return check_fit(w, net, backbone_file, tensor, used);
 }
 
 static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional) {
@@ -271,19 +403,27 @@ static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional
     PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_net_param_count(net) + 1, &tensor, "weights"));
     PS_TRY_CLEANUP(claim_tensors(w, net, modules_optional, tensor, used));
     for (int i = 0; i < ps_net_param_count(net); i++)
-        if (tensor[i] >= 0) PS_TRY_CLEANUP(read_weight(w->file, tensor[i], w->path, ps_net_param(net, i)));
+        if (tensor[i] >= 0) PS_TRY_CLEANUP(read_weight(w->file, tensor[i], ps_net_param(net, i)));
 cleanup:
     ps_free(used);
     ps_free(tensor);
     return status;
 }
 
+static ps_status load_file(const char *path, const ps_tensor_file *file, ps_net *net, bool modules_optional,
+                           ps_weights_note *note) {
+    weight_file w;
+    ps_status status = open_weights(path, file, &w);
+    if (status == PS_OK) status = load_weights(&w, net, modules_optional);
+    if (note != NULL) *note = w.note;
+    close_weights(&w);
+    return status;
+}
+
 ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note) {
     ps_tensor_file *file;
     PS_TRY(ps_tensor_file_open(path, &file));
-    weight_file w = {file, path, {"", 0}};
-    ps_status status = load_weights(&w, net, modules_optional);
-    if (note != NULL) *note = w.note;
+    ps_status status = load_file(path, file, net, modules_optional, note);
     ps_tensor_file_close(file);
     return status;
 }
@@ -323,7 +463,7 @@ ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimi
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_tensor_file_open(path, &file));
     if (step != NULL) PS_TRY_CLEANUP(read_step(file, path, step));
-    PS_TRY_CLEANUP(load_weights(&(weight_file){file, path, {"", 0}}, net, false));
+    PS_TRY_CLEANUP(load_file(path, file, net, false, NULL));
     if (optimiser != NULL) PS_TRY_CLEANUP(load_optimiser(file, path, optimiser));
 cleanup:
     ps_tensor_file_close(file);

@@ -35,12 +35,14 @@ enum { PS_MOST_PREFIX = 64 };
 typedef struct {
     char prefix[PS_MOST_PREFIX]; /* with which all names began, "module." of a wrapped model; "": none */
     int missing_states;          /* running means and variances that the file does not have */
+    const char *wrapper;         /* a word that torch.compile and its like put into names, left out; NULL: none */
+    int shared;                  /* parameters that the file has under another name (its metadata say which) */
 } ps_weights_note;
 
 /* Loads weights by (file) name from any safetensors file. Every backbone parameter must be there with its shape;
  * `modules_optional` leaves missing module parameters as they are (forking a baseline checkpoint into arms). States may
- * be missing. A prefix that all names share is left out. *note may be NULL. Fails naming the first missing, misshapen
- * or left-over tensor. */
+ * be missing. A prefix that all names share is left out, and so are the words of wrappers. *note may be NULL. Fails in
+ * one sentence that counts the tensors that are missing, left over or of another shape, and names the first of each. */
 ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note);
 
 #endif

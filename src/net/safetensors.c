@@ -117,6 +117,28 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const tensor *)a)->name, ((const tensor *)b)->name);
 }
 
+static ps_status refuse_overlap(const ps_tensor_file *file, const tensor *a, const tensor *b) {
+    if (a->begin == b->begin && a->end == b->end)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: tensors \"%.160s\" and \"%.160s\" share their data (they overlap), which the format does "
+                       "not allow; save a copy of each: {name: w.clone() for name, w in model.state_dict().items()}",
+                       file->path, a->name, b->name);
+    return ps_fail(PS_ERR_INPUT, "%s: the data of tensors \"%.200s\" and \"%.200s\" overlap", file->path, a->name,
+                   b->name);
+}
+
+/* What lies behind the last tensor is of nobody: another file's end, or that of a longer one written over. */
+static ps_status check_end(const ps_tensor_file *file) {
+    uint64_t end = 0;
+    for (int i = 0; i < file->count; i++)
+        if (file->tensors[i].end > end) end = file->tensors[i].end;
+    if (end == file->data_bytes) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: has %llu bytes of data where the tensors of its header have %llu, so it is not as it was "
+                   "written; copy or save it again",
+                   file->path, (unsigned long long)file->data_bytes, (unsigned long long)end);
+}
+
 static ps_status check_overlaps(const ps_tensor_file *file) {
     const tensor **order;
     ps_status status = PS_OK;
@@ -124,9 +146,7 @@ static ps_status check_overlaps(const ps_tensor_file *file) {
     for (int i = 0; i < file->count; i++) order[i] = &file->tensors[i];
     if (file->count > 0) qsort(order, (size_t)file->count, sizeof *order, by_begin);
     for (int i = 1; i < file->count && status == PS_OK; i++)
-        if (order[i]->begin < order[i - 1]->end)
-            status = ps_fail(PS_ERR_INPUT, "%s: the data of tensors \"%.200s\" and \"%.200s\" overlap", file->path,
-                             order[i - 1]->name, order[i]->name);
+        if (order[i]->begin < order[i - 1]->end) status = refuse_overlap(file, order[i - 1], order[i]);
     ps_free(order);
     return status;
 }
@@ -159,7 +179,8 @@ static ps_status parse_header(ps_tensor_file *file) {
     for (int i = 1; i < file->count; i++)
         if (strcmp(file->tensors[i - 1].name, file->tensors[i].name) == 0)
             return ps_fail(PS_ERR_INPUT, "%s: two tensors are named \"%.200s\"", file->path, file->tensors[i].name);
-    return check_overlaps(file);
+    PS_TRY(check_overlaps(file));
+    return check_end(file);
 }
 
 static ps_status read_header(ps_tensor_file *file, uint64_t file_bytes) {
@@ -188,11 +209,22 @@ static ps_status read_header(ps_tensor_file *file, uint64_t file_bytes) {
     return status;
 }
 
+/* The line in the sentence is whole but for the names of files (tests/python runs it). */
+static ps_status refuse_pickle(const char *path) {
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: is a file of torch.save (pickle, in a zip archive since 1.6), and weights are read as "
+                   "safetensors; write them in Python: import torch, safetensors.torch as s; w = torch.load(\"FILE\", "
+                   "map_location=\"cpu\"); s.save_file({k: v.contiguous().clone() for k, v in w.get(\"state_dict\", "
+                   "w).items()}, \"weights.safetensors\")",
+                   path);
+}
+
 ps_status ps_tensor_file_open(const char *path, ps_tensor_file **out) {
     ps_status status;
     uint64_t file_bytes;
     *out = NULL;
     PS_TRY(ps_file_size(path, &file_bytes));
+    if (ps_file_is_pickle(path)) return refuse_pickle(path);
     ps_tensor_file *file;
     PS_TRY(PS_ALLOC(1, &file, path));
     PS_TRY_CLEANUP(ps_string_copy(path, &file->path));

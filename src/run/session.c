@@ -353,7 +353,7 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
     const ps_run_config *c = session->config;
     fork_digest[0] = '\0';
     PS_TRY(ps_net_init(session->net, ps_network_init_scheme(c), (uint64_t)c->seed));
-    session->weights = (ps_weights_note){"", 0};
+    session->weights = (ps_weights_note){.prefix = ""};
     if (c->init[0] != '\0') PS_TRY(load_init(session));
     return c->fork[0] == '\0' ? ps_string_copy("[]", &session->planted) : load_fork(session, directory, fork_digest);
 }

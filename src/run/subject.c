@@ -13,6 +13,14 @@ static const char network_groups[] = "Network,Pool Skip";
 void ps_subject_note(const char *path, const ps_weights_note *note) {
     if (note->prefix[0] != '\0')
         fprintf(stderr, "note: %s: every name in it begins with \"%s\"; that was left out\n", path, note->prefix);
+    if (note->wrapper != NULL)
+        fprintf(stderr, "note: %s: \"%s\", a wrapper's word, stands in its names; it was left out\n", path,
+                note->wrapper);
+    if (note->shared > 0)
+        fprintf(stderr,
+                "note: %s: %d of its parameter%s under another's name alone, which it shared; here each is its own, "
+                "with the same values\n",
+                path, note->shared, note->shared > 1 ? "s stand" : " stands");
     if (note->missing_states > 0)
         fprintf(
             stderr,

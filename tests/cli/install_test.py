@@ -49,6 +49,7 @@ report("PREFIX" in install("install", PROGRAM, prefix="relative").stdout and not
 commands = re.findall(r"^  ([\w-]+) ", installed("--help").stdout.split("Commands\n")[1].split("\n\n")[0], re.M)
 report(len(commands) >= 17, "the help lists commands", commands)
 wanted = ["bin/poolscope", "share/poolscope/plot_list.tsv", "share/poolscope/schemas/verdict.schema.json", "share/poolscope/schemas/check.schema.json",
+          "share/poolscope/python/poolscope.py",
           "share/doc/poolscope/LICENSE", "share/doc/poolscope/README.md", "share/doc/poolscope/src/trace/FORMAT.md", "share/doc/poolscope/analysis/CAUSES.md",
           "share/doc/poolscope/examples/quickstart/experiment.json", "share/doc/poolscope/examples/ci/pre-commit", "share/man/man1/poolscope.1",
           "share/bash-completion/completions/poolscope", "share/zsh/site-functions/_poolscope", "share/fish/vendor_completions.d/poolscope.fish",
@@ -88,6 +89,13 @@ result = installed("help", "trian")
 report(result.returncode == 2 and 'did you mean "train"' in result.stderr, "help of no command", result.stderr)
 result = installed("help", "--completion", "tcsh")
 report(result.returncode == 2 and "bash, zsh and fish" in result.stderr, "completion of another shell", result.stderr)
+
+result = installed("python-path")
+report(result.returncode == 0 and result.stdout == os.path.join(os.path.realpath(PREFIX), "share/poolscope/python") + "\n", "python-path: the folder of the file for PyTorch", result)
+result = subprocess.run([PROGRAM, "python-path"], cwd=OUTSIDE, stdout=subprocess.PIPE, text=True)
+report(result.stdout == os.path.join(os.path.realpath(ROOT), "src/python") + "\n", "python-path of a program that is not installed: that of the sources", result.stdout)
+with open(os.path.join(PREFIX, "share/poolscope/python/poolscope.py")) as one, open(os.path.join(ROOT, "src/python/poolscope.py")) as other:
+    report(one.read() == other.read(), "what is installed is the file of the sources")
 
 # ---- manual pages ----
 pages = sorted(glob.glob(os.path.join(PREFIX, "share/man/man1/poolscope*.1")))

@@ -116,6 +116,116 @@ weights("run/checkpoint.safetensors", "other.safetensors", lambda name: "net." +
 result = run("diagnose", "other.safetensors", *NETWORK)
 report(result.returncode == 2 and "has no tensor" in result.stderr, "other names are no prefix", result.stderr)
 
+# ---- words inside of names, names that only a shared tensor's metadata know, an average's counter ----
+weights("run/checkpoint.safetensors", "inside.safetensors", lambda name: "module." + name.replace("0.", "0._orig_mod.", 1))
+result = run("diagnose", "inside.safetensors", "--tsv", *NETWORK)
+report(result.returncode == 0 and result.stdout == must("diagnose", "run", "--tsv").stdout and result.stderr.count('"_orig_mod."') == 1 and result.stderr.count('"module."') == 1,
+       "the word of torch.compile inside of names is left out, behind a prefix, too, and that is said", result.stderr)
+header, data = load("plain.safetensors")
+same = [name for name in header if re.fullmatch(r"stage2\..*running_var", name)]
+report(len(same) > 1, "two normalisations of one size", same)
+for name in same[1:]:
+    header.pop(name)
+packed, blob = {}, b""
+for name, entry in header.items():
+    piece = data[slice(*entry["data_offsets"])]
+    packed[name] = {**entry, "data_offsets": [len(blob), len(blob) + len(piece)]}
+    blob += piece
+save("shared.safetensors", {"__metadata__": {name: same[0] for name in same[1:]}, **packed}, blob)
+result = run("eval", "shared.safetensors", *NETWORK)
+report(result.returncode == 0 and f"{len(same) - 1} of its parameter" in result.stderr and "running statistics" not in result.stderr,
+       "a tensor that another name shares is found by the file's metadata, and that is said", result.stderr)
+save("averaged.safetensors", {**{"module." + name: {**entry, "data_offsets": [at + 8 for at in entry["data_offsets"]]} for name, entry in load("plain.safetensors")[0].items()},
+                              "n_averaged": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}}, b"\1" + bytes(7) + load("plain.safetensors")[1])
+result = run("eval", "averaged.safetensors", *NETWORK)
+report(result.returncode == 0 and result.stderr.count('"module."') == 1, "the counter of an averaged model is passed over", result.stderr)
+
+
+# ---- half of a float's bytes ----
+def narrowed(file, kind):
+    header, data = load("plain.safetensors")
+    entries, blob = {}, b""
+    for name, entry in header.items():
+        values = struct.unpack(f"<{(entry['data_offsets'][1] - entry['data_offsets'][0]) // 4}f", data[slice(*entry["data_offsets"])])
+        piece = struct.pack(f"<{len(values)}e", *values) if kind == "F16" else b"".join(struct.pack("<f", value)[2:] for value in values)
+        entries[name] = {**entry, "dtype": kind, "data_offsets": [len(blob), len(blob) + len(piece)]}
+        blob += piece
+    return save(file, entries, blob)
+
+
+def widened(file):
+    """The same values as F32, as a reader of the narrow file must see them."""
+    header, data = load(file)
+    entries, blob = {}, b""
+    for name, entry in header.items():
+        piece = data[slice(*entry["data_offsets"])]
+        wide = b"".join(struct.pack("<f", value) for (value,) in struct.iter_unpack("<e", piece)) if entry["dtype"] == "F16" else (
+            b"".join(b"\0\0" + piece[at:at + 2] for at in range(0, len(piece), 2)))
+        entries[name] = {**entry, "dtype": "F32", "data_offsets": [len(blob), len(blob) + len(wide)]}
+        blob += wide
+    return save("wide.safetensors", entries, blob)
+
+
+for kind in ("F16", "BF16"):
+    narrowed("narrow.safetensors", kind)
+    widened("narrow.safetensors")
+    for command in COMMANDS:
+        result = run(command, "narrow.safetensors", *NETWORK, *FEW.get(command, []))
+        report(result.returncode == 0 and result.stdout == must(command, "wide.safetensors", *NETWORK, *FEW.get(command, [])).stdout, f"{command} reads {kind}", result.stderr)
+
+# ---- what does not fit, counted ----
+SHORT = 600
+
+
+def refused_as(name, file, *words, command="diagnose", network=NETWORK):
+    result = run(command, file, *network)
+    said = result.stderr.strip().splitlines()[-1] if result.stderr.strip() else ""
+    report(result.returncode == 2 and all(word in said for word in words) and len(said) <= SHORT, name, result.stderr)
+
+
+weights("run/checkpoint.safetensors", "fewer.safetensors", without=("stage2.",))
+absent = sum("stage2." in name and "running" not in name and not name.startswith("optimiser/") for name in load("run/checkpoint.safetensors")[0])
+refused_as("missing tensors are named, the first of them, and counted", "fewer.safetensors", "has no tensor", f" and {absent - 3} more; check model or graph")
+weights("run/checkpoint.safetensors", "renamed.safetensors", lambda name: name.replace("stage2.", "layer2."))
+refused_as("with those that the file has instead", "renamed.safetensors", 'has no tensor "stage2.', 'but has "layer2.', "no place in this network", "more")
+header, data = load("plain.safetensors")
+save("more.safetensors", {**header, "head.weight": {"dtype": "F32", "shape": [2], "data_offsets": [len(data), len(data) + 8]}}, data + bytes(8))
+refused_as("a tensor too many", "more.safetensors", 'tensor "head.weight" has no place in this network')
+refused_as("tensors of another shape: the first, what it should be, and how many more", "plain.safetensors", "has shape [", "the network needs [", "more have another, too",
+           network=["--model", "plain9", "--width", "0.25", *NETWORK[4:]])
+broken = {name: struct.pack("<f", float("nan")) for name in ("stage2.0.0.weight",) if name in header} or {next(iter(header)): struct.pack("<f", float("nan"))}
+(name, value), = broken.items()
+at = header[name]["data_offsets"][0]
+save("nan.safetensors", header, data[:at] + value + data[at + 4:])
+for command in ("ranks", "plant", "spectrum"):
+    extra = ["--plant", "count=1", "--out", "planted-nan.safetensors"] if command == "plant" else FEW.get(command, [])
+    result = run(command, "nan.safetensors", *NETWORK, *extra)
+    report(result.returncode == 2 and "not finite" in result.stderr and name in result.stderr and len(result.stderr.strip().splitlines()[-1]) <= SHORT, f"{command}: weights that are no numbers", result.stderr)
+for command in ("eval", "diagnose"):
+    result = run(command, "nan.safetensors", *NETWORK)
+    report(result.returncode == 1 and "not finite" in result.stderr, f"{command}: weights that are no numbers are a finding", result.stderr)
+save("long.safetensors", header, data + bytes(12))
+refused_as("a file with bytes of nobody's behind its tensors", "long.safetensors", f"{len(data) + 12} bytes of data", str(len(data)), "copy or save it again")
+save("short.safetensors", header, data[:-4])
+refused_as("a file that ends too early", "short.safetensors", "cut short")
+for start in (b"PK\x03\x04", b"\x80\x02"):
+    with open(path("model.pt"), "wb") as stream:
+        stream.write(start + bytes(60))
+    for command in ("diagnose", "eval", "ranks", "spectrum", "compensation"):
+        refused_as(f"{command}: a file of torch.save, with the line that converts it", "model.pt", "torch.save", "safetensors.torch", "save_file(", command=command)
+    result = run("train", *T, "--init", "model.pt", "--out", "of-pt")
+    report(result.returncode == 2 and "save_file(" in result.stderr, "train --init: the same", result.stderr)
+    result = run("inspect", "--graph", "model.pt")
+    report(result.returncode == 2 and "poolscope.export(" in result.stderr and "python-path" in result.stderr, "--graph: how the network is written", result.stderr)
+
+# ---- planting in weights alone ----
+result = run("plant", "wrapped.safetensors", *NETWORK, "--pool-skip", "2", "--plant", "count=2,cause=bias,layers=stage2.0*", "--out", "planted.safetensors")
+report(result.returncode == 0 and result.stdout.startswith("layer\tchannel"), "plant takes weights alone", result.stderr)
+report("__metadata__" not in load("planted.safetensors")[0] and run("diagnose", "planted.safetensors").returncode == 2, "and writes weights alone")
+planted = {tuple(line.split("\t")[:2]) for line in result.stdout.splitlines()[1:]}
+found = must("diagnose", "planted.safetensors", *NETWORK, "--pool-skip", "2", "--json").stdout
+report(planted <= {(node["layer"], str(node["channel"])) for node in json.loads(found)["found"]}, "in which what was planted is found", found)
+
 # ---- no running statistics ----
 weights("run/checkpoint.safetensors", "bare.safetensors", without=("running_mean", "running_var"))
 result = run("diagnose", "bare.safetensors", *NETWORK)

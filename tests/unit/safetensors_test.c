@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/status.h"
+#include "core/file.h"
 #include "net/safetensors.h"
 #include "tests/lib/folder.h"
 #include "tests/lib/graphs.h"
@@ -146,7 +147,9 @@ static void headers_that_lie_are_refused(void **state) {
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[1]", "4", "8") "}", 12),
                     "overlap", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[2]", "0", "8") "}", 12),
-                    "overlap", NULL);
+                    "\"a\"", "\"b\"", "share", "overlap", "clone()", NULL);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "}", 12), "12 bytes", "8", NULL);
+    assert_sentence(status_of("{}", 1), "1 bytes", "0", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("a", "F32", "[1]", "8", "12") "}", 12),
                     "named \"a\"", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "}", 7), "\"a\"", "cut short", NULL);
@@ -193,6 +196,23 @@ static void lengths_that_lie_are_refused(void **state) {
     assert_sentence(ps_tensor_file_open(folder, &file), folder, NULL);
 }
 
+static void files_of_torch_save_are_named(void **state) {
+    (void)state;
+    static const char *const starts[] = {"PK\3\4\0\0\0\0\0\0", "\x80\2\x8a\nl\xfc\x9c\x46\xf9\x20",
+                                         "\x80\4}q\1.\0\0\0\0", "\x80\6\0\0\0\0\0\0{}"};
+    ps_tensor_file *file;
+    for (int i = 0; i < 4; i++) {
+        FILE *stream = fopen(path, "wb");
+        assert_int_equal(fwrite(starts[i], 1, 10, stream), 10);
+        fclose(stream);
+        assert_int_equal(ps_file_is_pickle(path), i < 3);
+        if (i < 3)
+            assert_sentence(ps_tensor_file_open(path, &file), "torch.save", "safetensors.torch", "save_file(", NULL);
+        else assert_sentence(ps_tensor_file_open(path, &file), path, "header", NULL);
+        assert_null(file);
+    }
+}
+
 static void a_zero_byte_in_the_header_is_refused(void **state) {
     (void)state;
     ps_tensor_file *file;
@@ -231,6 +251,7 @@ int main(void) {
                                        cmocka_unit_test(other_number_types_are_converted),
                                        cmocka_unit_test(headers_that_lie_are_refused),
                                        cmocka_unit_test(lengths_that_lie_are_refused),
+                                       cmocka_unit_test(files_of_torch_save_are_named),
                                        cmocka_unit_test(a_zero_byte_in_the_header_is_refused),
                                        cmocka_unit_test(many_tensors_are_found)};
     return cmocka_run_group_tests_name("safetensors", tests, make_paths, remove_folder);
