@@ -31,8 +31,7 @@ const ps_command ps_command_plant = {
     .examples =
         "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 \\\n"
         "      --out planted.safetensors\n"
-        "  poolscope plant weights.safetensors --graph net.json --data cifar10:DIR --plant count=3 --out "
-        "planted.safetensors\n",
+        "  poolscope plant weights.safetensors --graph net.json --plant count=3 --out planted.safetensors\n",
     .options = options,
     .run_options = PS_SUBJECT_OPTIONS,
     .min_positional = 1,

@@ -16,9 +16,10 @@ const ps_command ps_command_python_path = {
         "`PoolSkip` and `insert_pool_skip` make the arms, `export` writes a network as JSON graph and weights. The "
         "file needs\n"
         "nothing but PyTorch; it may as well be copied beside one's own script. How it is used: "
-        "examples/pytorch/README.md.",
-    .examples = "  PYTHONPATH=\"$(poolscope python-path)\" python3 my_training.py\n"
-                "  cp \"$(poolscope python-path)/poolscope.py\" .\n",
+        "src/python/README.md.",
+    .examples =
+        "  PYTHONPATH=\"$(poolscope python-path)\" python3 my_training.py\n"
+        "  cp \"$(poolscope python-path)/poolscope.py\" .\n",
 };
 
 /* Beside the folder with the plots: of the source tree `reports`, else PREFIX/share/poolscope. */
