@@ -7,15 +7,34 @@
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            rec.loss(loss)
+            rec.loss(loss)                                  # optional, as is rec.eval(accuracy=0.9, count=1000)
+
+Then `poolscope report runs/a`, `poolscope diagnose runs/a`, `poolscope compare runs` and the other commands work on it.
+The whole file needs nothing but PyTorch, 1.13 or later.
+
+How it looks without touching. One forward pass over two probe images shows which functions the model calls, and which
+tensor goes where (PyTorch hands every call to a `TorchFunctionMode` first): so activations are found wherever they are
+called, with the convolution that feeds each and the weights that read it. While training, hooks count what passes;
+after `optimizer.step()` the weights are compared with what they were. At the end of every window the probe images are
+run through the model, and running statistics, random numbers and modes are put back. No hook changes a value: the run
+gives the same bits as without it, and when the recorder is closed, no hook is left.
 """
+import collections
 import contextlib
+import fnmatch
 import json
+import math
 import os
+import platform
+import random
 import time
+import types
+import warnings
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 # ======================================================================================================================
 # The recorder: record(...), and what it is made of
@@ -23,17 +42,2225 @@ from torch import nn
 
 # ---- what is recorded: the quantities ----
 
+# record, per, name, unit, description; what each is exactly stands in FORMAT.md.
+_QUANTITIES = [tuple(part.strip() for part in line.split("|")) for line in """
+step | step | loss | nats | mean loss of the training batch, before the update
+step | step | lr | 1 | learning rate
+step | step | grad_norm | loss/weight | norm of the backbone's gradient, before clipping
+step | step | grad_norm_module | loss/weight | the same of the inserted modules
+step | step | clip | 1 | factor by which the backbone's gradient was clipped (1: not)
+step | step | clip_module | 1 | the same of the inserted modules
+window | node | zeros | share | gate outputs exactly 0 on the training batches, as a share of all
+window | node | grad_norm_rms | loss/weight | root mean square over steps of the gradient norm of the incoming weights
+window | node | grad_zero_steps | count | steps on which every element of that gradient was exactly 0
+window | node | grad_out_rms | loss/output | root mean square over steps of the gradient norm of what enters the gate, \
+or its norm where that stands right before
+window | node | path | weight | path length: sum of the norms of the weight updates
+window | node | path_gradient | weight | part of this window's gradients
+window | node | path_carried | weight | part of gradients from before the window, through momentum or AdamW's first \
+moment
+window | node | path_decay | weight | part of weight decay
+window | node | path_residual | weight | rounding: update minus the sum of its parts
+window | node | net | weight | net displacement: norm of the sum of the updates
+window | node | net_gradient | weight | net displacement by gradients (this window's and carried)
+window | node | net_decay | weight | net displacement by weight decay
+window | node | weight_start_l2 | weight | norm of the incoming weights when the window began
+window | node | out_net_gradient | weight | net displacement, by this window's gradients, of all weights that read the \
+node
+window | node | out_start_l2 | weight | norm of all weights that read the node when the window began
+window | node | pool_identity | output^2 | Pool Skip: sum of squares of its input y, mean over steps
+window | node | pool_path | output^2 | Pool Skip: sum of squares of the pool path, mean over steps
+window | node | pool_output | output^2 | Pool Skip: sum of squares of its output o, mean over steps
+window | node | pool_grad_identity | (loss/output)^2 | Pool Skip: sum of squares of the identity part of dL/dy, mean \
+over steps
+window | node | pool_grad_path | (loss/output)^2 | Pool Skip: sum of squares of the pool path's part of dL/dy, mean \
+over steps
+window | node | pool_grad_total | (loss/output)^2 | Pool Skip: sum of squares of dL/dy, mean over steps
+window | node | pool_cross | output^2 | Pool Skip: sum of y times the pool path, mean over steps
+window | node | pool_grad_cross | (loss/output)^2 | Pool Skip: sum of both parts of dL/dy multiplied, mean over steps
+window | node | pool_row_grad_rms | loss/weight | root mean square over steps of the gradient norm of the node's own \
+row of the Pool Skip convolution
+window | node | pool_row_grad_zero_steps | count | steps on which every element of that gradient was exactly 0
+window | node | shut_steps | count | steps whose batch shut the gate: every one of its outputs was exactly 0
+window | node | shut_filter_grad_steps | count | those of them with a gradient that is not 0 in the incoming weights \
+or the bias
+window | node | shut_gamma_grad_steps | count | the same of the scale of its normalisation
+window | node | shut_beta_grad_steps | count | the same of the shift of its normalisation
+window | node | shut_pool_row_grad_steps | count | the same of the node's own row (and bias) of the Pool Skip \
+convolution
+window | node | shut_identity_grad_steps | count | the same of the identity part of its Pool Skip's dL/dy
+window | node | shut_reader_grad_steps | count | the same of all weights that read the node and see 0 where its gate \
+is shut
+probe | node | weight_l2 | weight | L2 norm of the incoming weights
+probe | node | weight_l1 | weight | L1 norm of the incoming weights
+probe | node | bias | weight | bias
+probe | node | gamma | weight | scale of its normalisation
+probe | node | beta | weight | shift of its normalisation
+probe | node | norm_mean | output | mean of what enters its normalisation, over the probe images
+probe | node | norm_var | output^2 | variance of what enters its normalisation, over the probe images
+probe | node | running_mean | output | running mean of its normalisation, by which evaluation mode goes
+probe | node | running_var | output^2 | running variance of its normalisation, by which evaluation mode goes
+probe | node | out_l2 | weight | L2 norm of all weights that read the node
+probe | layer | in_alive | count | input channels of the layer that are not dead
+probe | node | nonzero | count | gate outputs that are not exactly 0, batch statistics
+probe | node | images_active | count | probe images with at least one such output
+probe | node | mean | output | mean of the gate output
+probe | node | mean_abs | output | mean of its absolute value
+probe | node | rms | output | root mean square of the gate output
+probe | node | image_spread | output | largest difference between a probe image's gate output and the first image's at \
+the same position
+probe | node | saturated | share | gate outputs at which the derivative of the gate is below 1e-3, though they are no 0 \
+of a ReLU
+probe | node | at_ceiling | share | gate outputs exactly at the gate's ceiling, which take no gradient either
+probe | node | nonzero_eval | count | gate outputs that are not exactly 0, running statistics
+probe | node | nonzero_half | count | nonzero on the first half of the images of each probe batch
+probe | node | nonzero_quarter | count | nonzero on the first quarter of the images of each probe batch
+probe | node | pre_max | output | largest value that entered the gate
+probe | node | in_l2 | output | root mean square of what enters the gate, or its norm where that stands right before
+probe | layer | activation_l1 | output | L1 norm of the whole gate output
+probe | layer | activation_l2 | output | L2 norm of the whole gate output
+probe | node | pool_weight_l2 | weight | L2 norm of the node's own row of the Pool Skip convolution
+""".replace("\\\n", "").strip().splitlines()]
+
+# The parts of an update are linear in gradient, momentum and decay under these alone; sampled steps do not have them.
+_PARTS = ("path_gradient", "path_carried", "path_decay", "path_residual", "net_gradient", "net_decay",
+          "out_net_gradient")
+_SHUT = ("shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_steps", "shut_beta_grad_steps",
+         "shut_pool_row_grad_steps", "shut_identity_grad_steps", "shut_reader_grad_steps")
+_POOL_SUMS = ("pool_identity", "pool_path", "pool_output", "pool_cross", "pool_grad_identity", "pool_grad_path",
+              "pool_grad_total", "pool_grad_cross")
+_LIGHT = "loss,lr,zeros,weight_l2"
+
+
+def _choose(items, names, what):
+    """Those of the names that comma-separated patterns choose, as `--record` has it: `a*,b`, or `-a*` for all others."""
+    chosen = None
+    for item in items:
+        wanted, pattern = not item.startswith("-"), item.lstrip("-")
+        found = {name for name in names if fnmatch.fnmatchcase(name, "*" if pattern == "all" else pattern)}
+        if not found and pattern != "none":
+            raise ValueError(f"poolscope.record: no {what} matches {pattern!r}; there are {', '.join(sorted(names))}")
+        if chosen is None:
+            chosen = set() if wanted else set(names)
+        chosen = chosen | found if wanted else chosen - found
+    return set(names) if chosen is None else chosen
+
+
 # ---- the network as operations: which gate shuts which nodes ----
+
+# An activation: its name in traces, what the death of a node behind it is, where it is cut off, its slope below 0, and
+# whether a 0 stays 0.
+_Gate = collections.namedtuple("_Gate", "activation means ceiling slope keeps_zero", defaults=(None, None, True))
+_RELU = _Gate("relu", "zero")
+_CURVED = {name: _Gate(name, "saturated") for name in ("elu", "selu", "celu", "gelu", "silu", "mish", "hardswish",
+                                                       "prelu", "rrelu", "tanh", "hardshrink", "softshrink")}
+_CURVED["softplus"] = _Gate("softplus", "saturated", keeps_zero=False)
+
+
+def _argument(args, kwargs, at, name, default=None):
+    return args[at] if len(args) > at else kwargs.get(name, default)
+
+
+def _cut_off(low, high):
+    """min(max(x, low), high) is a gate where low is 0."""
+    if isinstance(low, torch.Tensor) or low != 0 or isinstance(high, torch.Tensor):
+        return None
+    if high is None or high == math.inf:
+        return _RELU
+    return _Gate("relu6" if high == 6 else "clamp", "zero or ceiling", ceiling=float(high))
+
+
+def _gate_of(name, args, kwargs):
+    """What kind of gate a function is that is called so; None: none."""
+    if name == "relu":
+        return _RELU
+    if name == "relu6":
+        return _cut_off(0, 6)
+    if name in ("clamp", "clip", "clamp_min"):
+        return _cut_off(_argument(args, kwargs, 1, "min"), _argument(args, kwargs, 2, "max"))
+    if name == "hardtanh":
+        return _cut_off(_argument(args, kwargs, 1, "min_val", -1), _argument(args, kwargs, 2, "max_val", 1))
+    if name == "threshold":
+        zero = _argument(args, kwargs, 1, "threshold") == 0 and _argument(args, kwargs, 2, "value") == 0
+        return _RELU if zero else None
+    if name == "leaky_relu":
+        slope = float(_argument(args, kwargs, 1, "negative_slope", 0.01))
+        return _Gate("leaky_relu", "saturated", slope=slope) if slope else _RELU
+    return _CURVED.get(name)
+
+
+_CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
+_TRANSPOSED = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
+_WEIGHTED = _CONVOLUTIONS | _TRANSPOSED | {"linear"}
+_NORMS = {"batch_norm", "instance_norm"}
+_NORMS_ACROSS = {"layer_norm", "group_norm", "rms_norm"}
+# Each channel by itself, and the channels stay where they are.
+_ALIKE = {"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "interpolate", "upsample", "pad",
+          "contiguous", "clone", "to", "float", "half", "bfloat16", "double", "type", "cpu", "cuda", "alias", "detach"}
+_ALIKE |= {f"{name}{d}d{more}" for d in (1, 2, 3) for more in ("", "_with_indices")
+           for name in ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "lp_pool", "dropout")}
+_UNPOOLING = {"max_unpool1d", "max_unpool2d", "max_unpool3d"}
+_RESHAPING = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
+_REDUCING = {"mean", "amax"}
+
+# What a channel of a dead node is further on: exactly 0; the same for every image; or open, as good as alive (behind an
+# unpooling it tells where other values stand).
+_ZERO, _CONSTANT, _OPEN = range(3)
+_KEPT, _MOVED, _LOST = (_ZERO, _CONSTANT), (_CONSTANT, _CONSTANT), (_ZERO, _OPEN)
+
+
+class _Op:
+    """One function of the forward pass. inputs: the operations whose outputs it reads, None: not known, -1: the
+    network's input; the first `values` of them give the values (others say where these go). axis: of the channels."""
+
+    def __init__(self, role, name, inputs, shape, axis, place=None):
+        self.role, self.name, self.inputs, self.place = role, name, inputs, place
+        self.shape, self.axis, self.values = tuple(shape), axis, len(inputs)
+        self.gate = self.weight = self.bias = self.module = self.owner = None
+        self.weight_shape, self.groups, self.path, self.has_bias = (), 1, "", False
+
+    @property
+    def channels(self):
+        return self.shape[self.axis] if -1 < self.axis < len(self.shape) else 0
+
+    @property
+    def keeps_channels(self):
+        return self.role == "hands" or (self.role in ("norm", "gate") and len(self.inputs) == 1)
+
+    @property
+    def way(self):
+        """What 0 and what a constant become."""
+        if self.role == "hands":
+            return _LOST if self.name in _UNPOOLING else _KEPT
+        return _KEPT if self.role == "gate" and self.gate.keeps_zero else _MOVED
+
+
+def _tensors(value):
+    """All tensors of nested arguments, in order."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [tensor for item in value for tensor in _tensors(item)]
+
+
+def _is_pool_skip(module):
+    return isinstance(module, globals().get("PoolSkip", ()))
+
+
+class _Hook:
+    """Stays with its own module: a copied or pickled model carries one that does nothing."""
+
+    def __init__(self, act=None):
+        self.act = act
+
+    def __call__(self, *arguments):
+        return self.act(*arguments) if self.act is not None else None
+
+    def __deepcopy__(self, memo):
+        return _Hook()
+
+    def __reduce__(self):
+        return (_Hook, ())
+
+
+class _Walk(TorchFunctionMode):
+    """Follows one forward pass: which function is called in which module. Calls of a kind that matters get a place:
+    (module, kind, how many of this kind came before it in this module)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.hooks, self.inside, self.muted = model, [], [], 0
+        self.calls, self.count = collections.Counter(), collections.Counter()
+
+    def __enter__(self):
+        for module in self.model.modules():
+            self.hooks.append(module.register_forward_pre_hook(_Hook(self.enter)))
+            self.hooks.append(module.register_forward_hook(_Hook(self.leave)))
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        for hook in self.hooks:
+            hook.remove()
+        return super().__exit__(*error)
+
+    def enter(self, module, inputs):
+        self.inside.append(module)
+        self.calls[module] += 1
+        self.muted += _is_pool_skip(module)
+
+    def leave(self, module, inputs, output):
+        self.inside.pop()
+        self.muted -= _is_pool_skip(module)
+        if not self.muted:
+            self.left(module, inputs, output)
+
+    def left(self, module, inputs, output):
+        pass
+
+    def place(self, kind):
+        owner = self.inside[-1] if self.inside else self.model
+        self.count[owner, kind] += 1
+        return owner, kind, self.count[owner, kind] - 1
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if self.muted:
+            return func(*args, **kwargs)
+        name = func.__name__.strip("_")
+        gate = _gate_of(name, args, kwargs)
+        kind = "gate" if gate else "weights" if name in _WEIGHTED else "norm" if name in _NORMS else None
+        place = self.place(kind) if kind else None
+        return self.call(place, name, gate, func, args, kwargs)
+
+
+class _Tracer(_Walk):
+    """Notes every operation that the network's input reaches."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.ops, self.of, self.kept = [], {}, []  # of: id of a tensor -> its operation; kept: so that ids stay theirs
+        self.paths = {module: path for path, module in model.named_modules()}
+        self.parameters = {id(p): name for name, p in model.named_parameters()}
+
+    def run(self, args, kwargs):
+        self.put((args, kwargs), -1)
+        with self:
+            output = self.model(*args, **kwargs)
+        self.outputs = [self.of[id(t)] for t in _tensors(output) if id(t) in self.of]
+        self.kept.clear()
+        return self
+
+    def put(self, value, op):
+        for tensor in _tensors(value):
+            self.of[id(tensor)] = op
+            self.kept.append(tensor)
+
+    def add(self, op, output):
+        op.path = self.paths.get(self.inside[-1] if self.inside else op.module, "")
+        self.ops.append(op)
+        self.put(output, len(self.ops) - 1)
+
+    def axis_of(self, at):
+        return self.ops[at].axis if at is not None and at >= 0 else 1
+
+    def call(self, place, name, gate, func, args, kwargs):
+        read = _tensors((args, kwargs))
+        # Before the call: a function in place makes what it read its own output.
+        inputs = [self.of[id(t)] for t in read if id(t) in self.of]
+        before = next((tuple(t.shape) for t in read if id(t) in self.of), ())
+        grad = any(t.requires_grad for t in read if id(t) in self.of)
+        output = func(*args, **kwargs)
+        made = _tensors(output) or (read[:1] if name == "setitem" else [])
+        if place:
+            self.add_placed(place, name, gate, args, kwargs, inputs, made)
+        elif made and inputs and (made[0].requires_grad or not grad):
+            self.add_other(name, args, kwargs, inputs, before, made)
+        return output
+
+    def add_placed(self, place, name, gate, args, kwargs, inputs, made):
+        first = _argument(args, kwargs, 0, "input")
+        source = self.of[id(first)] if id(first) in self.of else (inputs[0] if inputs else None)
+        axis = {"weights": made[0].dim() - 1 if name == "linear" else 1}.get(place[1], self.axis_of(source))
+        op = _Op(place[1], name, [source], made[0].shape, axis, place)
+        op.gate, op.module = gate, place[0]
+        if place[1] == "weights":
+            self.add_weights(op, first, _argument(args, kwargs, 1, "weight"), _argument(args, kwargs, 2, "bias"))
+        elif place[1] == "norm":
+            op.weight, op.bias = _argument(args, kwargs, 3, "weight"), _argument(args, kwargs, 4, "bias")
+        self.add(op, made)
+
+    def add_weights(self, op, entering, weight, bias):
+        """Weights that are computed (weight norm, say) are no parameter: nothing is recorded of them."""
+        op.weight_shape, op.has_bias = tuple(weight.shape), bias is not None
+        op.owner = self.parameters.get(id(weight))
+        op.weight, op.bias = weight if op.owner else None, bias if id(bias) in self.parameters else None
+        op.groups = (op.channels if op.name in _TRANSPOSED else entering.shape[op.axis]) // weight.shape[1]
+
+    def add_other(self, name, args, kwargs, inputs, before, made):
+        axis = self.axis_of(inputs[0])
+        went = self.channels_go(name, args, kwargs, before, axis, tuple(made[0].shape), len(inputs))
+        role = "other" if went is None else "hands"
+        role = "across" if name in _NORMS_ACROSS and len(inputs) == 1 else role
+        op = _Op(role, name, inputs, made[0].shape, axis if went is None else went)
+        if name in _UNPOOLING:
+            op.values = 1
+        if role == "across":
+            op.weight, op.bias = _argument(args, kwargs, 2, "weight"), _argument(args, kwargs, 3, "bias")
+        self.add(op, made)
+
+    def channels_go(self, name, args, kwargs, before, axis, after, inputs):
+        """The axis of the channels behind a function that hands each on by itself; None: it does not."""
+        if name == "cat" or name == "concat":
+            dim = _argument(args, kwargs, 1, "dim", kwargs.get("axis", 0))
+            return axis if dim % len(after) == axis else None
+        if inputs > 1 and name not in _UNPOOLING:
+            return None
+        if name in _ALIKE or name in _UNPOOLING or (name in ("mul", "div", "truediv") and after == before):
+            return axis if len(_tensors((args, kwargs))) == 1 or name in _UNPOOLING else None
+        if name in _REDUCING:
+            dims = _argument(args, kwargs, 1, "dim")
+            dims = [dims] if isinstance(dims, int) else list(dims or range(len(before)))
+            dims = {d % len(before) for d in dims}
+            if axis in dims or 0 in dims:
+                return None
+            return axis if len(after) == len(before) else axis - sum(d < axis for d in dims)
+        if name in ("transpose", "swapaxes", "permute"):
+            return self.turned(name, args, kwargs, len(before), axis)
+        if name in _RESHAPING:
+            return _reshaped(before, axis, after)
+        return None
+
+    @staticmethod
+    def turned(name, args, kwargs, dims, axis):
+        if name == "permute":
+            order = args[1] if len(args) == 2 and not isinstance(args[1], int) else args[1:] or kwargs.get("dims", ())
+            order = [d % dims for d in order]
+            return order.index(axis) if axis in order else None
+        two = [_argument(args, kwargs, at, key) for at, key in ((1, "dim0"), (2, "dim1"))]
+        if not all(isinstance(d, int) for d in two):
+            return None
+        two = [d % dims for d in two]
+        return two[1 - two.index(axis)] if axis in two else axis
+
+    def left(self, module, inputs, output):
+        """What a module did unseen (a function of its own in C++, a Pool Skip) is one operation."""
+        made = _tensors(output)
+        sources = [self.of[id(t)] for t in _tensors(inputs) if id(t) in self.of]
+        skips = _is_pool_skip(module)
+        if not made or not sources or (id(made[0]) in self.of and not skips):
+            return
+        norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        role = "pool_skip" if skips else "norm" if norm else "other"
+        op = _Op(role, type(module).__name__, sources, made[0].shape, self.axis_of(sources[0]))
+        if norm:
+            op.weight, op.bias = module.weight, module.bias
+        self.add(op, made)
+        op.module, op.path = module, self.paths.get(module, "")
+
+
+def _reshaped(before, axis, after):
+    """Where the channels are behind a view; several features of one stay neighbours (flattening)."""
+    if before[:axis] == after[:axis] and len(after) > axis:
+        if after[axis] == before[axis] or (len(after) == axis + 1 and after[axis] == math.prod(before[axis:])):
+            return axis
+    if axis == len(before) - 1 and after and after[-1] == before[-1]:
+        return len(after) - 1
+    return None
+
+
+class _Layer:
+    """A gate with what feeds it and what reads it; in traces its nodes are the gate's channels."""
+
+    def __init__(self, ops, at, depth):
+        gate = ops[at]
+        self.gate_op, self.gate, self.depth = at, gate.gate, depth[at]
+        self.channels, self.elements = gate.channels, math.prod(gate.shape[1:]) // max(1, gate.channels)
+        self.source_op = self.norm_op = self.pool_op = self.gain_op = None
+        self.feeds, self.readers, self.identity_path = [], [], False
+
+    @property
+    def rectifies(self):
+        return self.gate.means != "saturated"
+
+    @property
+    def shared(self):
+        return self.source_op is None
+
+
+# feeds: of what the source reads. readers: weights that read the layer; `first` of their inputs is its channel 0, and
+# `stride` inputs stand for a channel (features behind a flattening).
+_Feed = collections.namedtuple("_Feed", "layer first channels dead")
+_Reader = collections.namedtuple("_Reader", "op first stride way")
+_Piece = collections.namedtuple("_Piece", "layer channels stride way")
+
+
+def _pass(way, channel):
+    return channel if channel == _OPEN else way[channel]
+
+
+def _join(first, second):
+    return _pass(second, first[0]), _pass(second, first[1])
+
+
+class _Graph:
+    """Which gate shuts which nodes, by the same rules as poolscope's own networks (src/graph/units.c): a gate is a
+    node's own where only one normalisation, one Pool Skip and layers that hand channels on lie between its weights and
+    it, and nothing else reads what lies there."""
+
+    def __init__(self, ops, outputs, input_channels):
+        self.ops, self.input_channels = ops, input_channels
+        self.read = collections.Counter(i for op in ops for i in op.inputs if i is not None)
+        self.read.update(outputs)
+        self.depth = self.depths()
+        self.layers = [_Layer(ops, i, self.depth) for i, op in enumerate(ops) if op.role == "gate"]
+        self.layer_of = {layer.gate_op: layer for layer in self.layers}
+        self.origin = []
+        for layer in self.layers:
+            self.find_source(layer)
+        for i in range(len(ops)):
+            self.origin.append(self.find_origin(i))
+            self.find_readers(i)
+        for at in outputs:
+            self.read_past(at)
+        for layer in reversed(self.layers):
+            self.hand_readers_back(layer)
+        for layer in self.layers:
+            self.find_feeds(layer)
+
+    def depths(self):
+        depth = []
+        for op in self.ops:
+            deepest = max((depth[i] for i in op.inputs if i is not None and i >= 0), default=0)
+            depth.append(deepest + (op.role == "weights"))
+        return depth
+
+    def find_source(self, layer):
+        gate, norm, pool = self.ops[layer.gate_op], None, None
+        at = gate.inputs[0]
+        if at is not None and at >= 0 and self.ops[at].role == "across":
+            layer.gain_op = at
+        while at is not None and at >= 0 and self.read[at] == 1:
+            op = self.ops[at]
+            if op.role == "weights":
+                layer.source_op, layer.norm_op, layer.pool_op = at, norm, pool
+                return
+            if op.role == "norm" and norm is None:
+                norm = at
+            elif op.role == "pool_skip" and pool is None:
+                pool = at
+            elif not (op.role == "hands" and op.values == 1 and self.features(op) == 1):
+                return
+            at = op.inputs[0]
+
+    def features(self, op):
+        """Channels that one of its input's becomes."""
+        channels = sum(self.channels(i) for i in op.inputs[:op.values])
+        return op.channels // channels if channels else 1
+
+    def channels(self, at):
+        return self.ops[at].channels if at is not None and at >= 0 else self.input_channels
+
+    def find_origin(self, index):
+        op = self.ops[index]
+        if index in self.layer_of:
+            return [_Piece(self.layer_of[index], op.channels, 1, _KEPT)]
+        if not op.keeps_channels:
+            return [_Piece(None, op.channels, 1, _KEPT)]
+        inputs, features = op.inputs[:op.values], self.features(op)
+        return [piece for i in inputs for piece in self.pieces(i, features, op.way, op.channels)]
+
+    def pieces(self, at, features=1, way=_KEPT, channels=0):
+        if at is None or at < 0:
+            return [_Piece(None, channels, features, _KEPT)]
+        return [_Piece(p.layer, p.channels * features, p.stride * features, _join(p.way, way)) for p in self.origin[at]]
+
+    def find_readers(self, index):
+        """Everything but weights and what keeps channels is a way past all weights."""
+        op = self.ops[index]
+        if op.keeps_channels:
+            return
+        for i in op.inputs:
+            first = 0
+            for piece in self.origin[i] if i is not None and i >= 0 else ():
+                if piece.layer is not None and op.role == "weights":
+                    piece.layer.readers.append(_Reader(op, first, piece.stride, piece.way))
+                elif piece.layer is not None:
+                    piece.layer.identity_path = True
+                first += piece.channels
+
+    def read_past(self, at):
+        for piece in self.origin[at] if at >= 0 else ():
+            if piece.layer is not None:
+                piece.layer.identity_path = True
+
+    def hand_readers_back(self, layer):
+        """Whoever reads a gate reads the gate before it, too."""
+        op, first = self.ops[layer.gate_op], 0
+        for piece in self.origin[op.inputs[0]] if op.inputs[0] is not None and op.inputs[0] >= 0 else ():
+            if piece.layer is not None:
+                before = piece.layer
+                before.identity_path |= layer.identity_path
+                before.readers += [_Reader(r.op, r.first + first * r.stride, r.stride * piece.stride,
+                                           _join(_join(piece.way, op.way), r.way)) for r in layer.readers]
+            first += piece.channels
+
+    def find_feeds(self, layer):
+        if layer.shared:
+            return
+        source, first = self.ops[layer.source_op], 0
+        layer.inputs_known = source.inputs[0] is not None
+        for piece in self.pieces(source.inputs[0], channels=self.channels(source.inputs[0])):
+            layer.feeds.append(_Feed(piece.layer, first, piece.channels, piece.way[0]))
+            first += piece.channels
+
+
+def _baseline_paths(model, given):
+    """What modules are called in the network without Pool Skips: one that is inserted into a Sequential renumbers what
+    follows it. given: further names, by the path of a module (and of all within it)."""
+    names = {"": ""}
+    for path, module in model.named_modules():
+        inserted = 0
+        for name, child in module.named_children():
+            numbered = isinstance(module, nn.Sequential) and name.isdigit()
+            base = str(int(name) - inserted) if numbered else name
+            inserted += numbered and _is_pool_skip(child)
+            full = f"{path}.{name}" if path else name
+            names.setdefault(full, f"{names.get(path, path)}.{base}".lstrip("."))
+    if not given:
+        return names
+    return {path: _renamed(path, name, given) for path, name in names.items()}
+
+
+def _renamed(path, name, given):
+    for end in [path] + [path[:i] for i in range(len(path) - 1, 0, -1) if path[i] == "."]:
+        if end in given:
+            return given[end] + path[len(end):]
+    return name
+
+
+def _name_layers(model, graph, given):
+    """Nodes are called as the convolution or linear layer that owns them, else as the activation; what is used again
+    gets its number behind "@"."""
+    paths, taken = _baseline_paths(model, given), collections.Counter()
+
+    def inner(path, name):
+        return f"{paths.get(path, path)}.{name}".lstrip(".")
+
+    for op in graph.ops:
+        op.called = paths.get(op.path, op.path) or op.name
+        if op.role == "weights" and op.owner:
+            path, _, name = op.owner.rpartition(".")
+            op.called = inner(path, name) if name != "weight" else paths.get(path, path)
+        elif op.role == "gate" and not op.alone:
+            op.called = inner(op.path, op.name)
+        op.called = (given or {}).get(op.called, op.called)
+        if op.role in ("weights", "gate"):
+            taken[op.called] += 1
+            op.called += f"@{taken[op.called]}" if taken[op.called] > 1 else ""
+    for layer in graph.layers:
+        layer.gate_name = graph.ops[layer.gate_op].called
+        layer.name = layer.gate_name if layer.shared else graph.ops[layer.source_op].called
+
+
+def _trace_network(model, args, kwargs, names):
+    """The graph of a model, by one forward pass over a few images, in evaluation mode."""
+    with _undisturbed(model), torch.enable_grad(), _plain_attention():
+        _set_mode(model, ())
+        tracer = _Tracer(model).run(args, kwargs)
+    for op in tracer.ops:
+        # A module whose every call is this one function: a hook on it sees what the function sees.
+        op.alone = op.place is not None and not list(op.place[0].children()) and \
+            tracer.calls[op.place[0]] == tracer.count[op.place[0], op.place[1]]
+    first = _tensors((args, kwargs))[0]
+    graph = _Graph(tracer.ops, tracer.outputs, first.shape[1] if first.dim() > 1 else 1)
+    graph.calls = tracer.calls
+    graph.owners = {op.place[0] for op in graph.ops if op.place is not None}
+    _name_layers(model, graph, names)
+    return graph
+
 
 # ---- the trace as text ----
 
+def _number(value, digits=9):
+    """A measured value; counts are whole, and what is not finite is a text."""
+    if value is None:
+        return "null"
+    value = float(value)
+    if value != value:
+        return '"NaN"'
+    if math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else format(value, f".{digits}g")
+
+
+def _values(values, count):
+    """One number or an array of one for each channel; None: not measured."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().double().cpu().tolist() if values.device.type != "mps" else values.detach().cpu().tolist()
+    if count is None:
+        return _number(values)
+    return "[" + ",".join(map(_number, [None] * count if values is None else values)) + "]"
+
+
+def _text(value):
+    return json.dumps(value, allow_nan=False)
+
+
+def _record(kind, *pairs):
+    """A line of the trace; values are JSON already."""
+    return "{" + ",".join([f'"type":"{kind}"', *(f"{_text(key)}:{value}" for key, value in pairs)]) + "}\n"
+
+
+class _TraceFile:
+    """Whole lines only: what has not been ended is never in the file, whatever becomes of the program."""
+
+    def __init__(self, path, offset=0):
+        self.file = open(path, "r+b" if offset else "wb", buffering=0)
+        self.file.truncate(offset)
+        self.file.seek(offset)
+        self.lines, self.offset = [], offset
+
+    def add(self, line):
+        self.lines.append(line)
+
+    def flush(self):
+        data = "".join(self.lines).encode()
+        self.lines.clear()
+        self.file.write(data)
+        self.offset += len(data)
+
+    def close(self):
+        if not self.file.closed:
+            self.flush()
+            self.file.close()
+
+
 # ---- windows: what training steps add up ----
+
+def _nodes(tensor, axis):
+    """As [images, channels, positions]."""
+    tensor = tensor if axis == 1 else tensor.movedim(axis, 1)
+    return tensor.flatten(2) if tensor.dim() > 2 else tensor.unsqueeze(-1)
+
+
+def _wide(tensor):
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
+
+
+def _count_zeros(output, axis):
+    return (_nodes(output, axis) == 0).sum((0, 2))
+
+
+def _sum_squares(tensor, axis):
+    """Of each channel."""
+    nodes = _nodes(tensor.detach(), axis)
+    return (nodes * nodes).sum((0, 2), dtype=_wide(nodes))
+
+
+def _rows(tensor, op):
+    """[nodes, weights of each]; transposed convolutions have the nodes second."""
+    if op is None or op.name not in _TRANSPOSED:
+        return tensor.flatten(1)
+    grouped = tensor.unflatten(0, (op.groups, -1)).transpose(1, 2)
+    return grouped.flatten(0, 1).flatten(1)
+
+
+def _row_norms(rows):
+    rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+    return torch.linalg.vector_norm(rows, dim=1).to(_wide(rows))
+
+
+def _input_squares(tensor, op):
+    """Sums of squares of the weights that read each input."""
+    squares = tensor.to(_wide(tensor)) ** 2
+    if op.name in _TRANSPOSED:
+        return squares.flatten(1).sum(1)
+    return squares.unflatten(0, (op.groups, -1)).flatten(3).sum((1, 3)).flatten() if squares.dim() > 2 else squares.sum(0)
+
+
+def _of_reader(values, reader, channels):
+    """Those of a layer's channels."""
+    return values[reader.first:reader.first + channels * reader.stride].view(channels, reader.stride).sum(1)
+
+
+def _moving_rows(gradient, op):
+    """Rows with an element that is finite and not 0."""
+    rows = _rows(gradient, op) if gradient.dim() > 1 else gradient.unsqueeze(1)
+    return ((rows != 0) & torch.isfinite(rows)).any(1)
+
+
+def _moving_inputs(op):
+    """Weights with such a gradient, of those that read each input."""
+    gradient = op.weight.grad
+    if gradient is None:
+        return torch.zeros(op.weight_shape[0 if op.name in _TRANSPOSED else 1] * op.groups, device=op.weight.device)
+    return _input_squares(((gradient != 0) & torch.isfinite(gradient)).float(), op)
+
+
+class _Account:
+    """What moved a parameter over a window, as src/kernels/update_account.h has it. Under SGD and AdamW an update is the
+    sum of three parts: of this window's gradients (by a buffer that starts at zero with the window), of momentum carried
+    over its start (which only fades), and of weight decay. It only reads, around the optimiser's step.
+    moves, splits: whether updates are recorded, and their parts."""
+
+    STATE = ("start", "sums", "buffer", "gradient_sum", "decay_buffer", "decay_sum", "carried", "carried_norms",
+             "carried_sum", "carried_moved", "factor", "split", "start_norms")
+
+    def __init__(self, parameter, op, moves, splits):
+        self.parameter, self.op, self.moves, self.splits = parameter, op, moves, splits
+        self.rule = None          # how the optimiser moves it
+        self.decay_buffer = None  # the share of weight decay in SGD's momentum; it outlives windows
+        self.before = torch.empty_like(parameter) if moves else None
+        self.norms = self.is_zero = None
+
+    def begin(self):
+        """At a window's start, before its first update."""
+        weights = self.parameter.detach()
+        self.start_norms = _row_norms(self.rows(weights))
+        zero = torch.zeros_like(self.start_norms)
+        self.sums = {name: zero.clone() for name in ("path", "gradient", "carried", "decay", "residual", "squares",
+                                                      "zero_steps")}
+        self.split = self.splits and self.moves and self.rule is not None
+        self.start = weights.clone() if self.moves else None
+        self.buffer = torch.zeros_like(weights) if self.split else None
+        self.gradient_sum = torch.zeros_like(weights) if self.split else None
+        self.decay_sum = self.carried = self.carried_norms = self.carried_sum = None
+        self.factor, self.carried_moved = 1.0, 0.0
+        if self.split:
+            self.carry(self.rule.momentum(self.parameter))
+
+    def carry(self, momentum):
+        if momentum is None:
+            return
+        self.carried = momentum.detach().to(self.start.dtype).clone()
+        if self.decay_buffer is not None:
+            self.carried -= self.decay_buffer
+        self.carried_norms = _row_norms(self.rows(self.carried))
+
+    def rows(self, tensor):
+        return _rows(tensor, self.op)
+
+    def see_gradient(self, gradient, scale):
+        """Before clipping; gives its norm. Squares may underflow: what is 0 is looked at again."""
+        rows = self.rows(gradient.detach())
+        self.norms = _row_norms(rows) / scale
+        self.is_zero = self.norms == 0
+        if bool(self.is_zero.any()):
+            self.is_zero &= ~(rows != 0).any(1)
+        return float(torch.linalg.vector_norm(self.norms))
+
+    def add_gradient(self):
+        """Of this step, whose gradients are complete; none is one of zeros."""
+        if self.norms is None:
+            self.sums["zero_steps"] += 1
+        else:
+            self.sums["squares"] += self.norms ** 2
+            self.sums["zero_steps"] += self.is_zero
+
+    def keep(self):
+        if self.moves:
+            self.before.copy_(self.parameter.detach())
+
+    def add_update(self):
+        if not self.moves:
+            return
+        update = self.parameter.detach() - self.before
+        self.sums["path"] += _row_norms(self.rows(update))
+        if self.split and self.parameter.grad is not None:
+            self.rule.split(self, self.parameter.grad.detach(), update)
+
+    def add_part(self, name, part, scale=1.0):
+        self.sums[name] += _row_norms(self.rows(part)) * abs(scale)
+
+    def results(self, steps):
+        found = {"grad_norm_rms": (self.sums["squares"] / steps).sqrt() if steps else None,
+                 "grad_zero_steps": self.sums["zero_steps"], "weight_start_l2": self.start_norms}
+        if self.moves:
+            found["path"] = self.sums["path"]
+            found["net"] = _row_norms(self.rows(self.parameter.detach() - self.start))
+        if self.split:
+            found.update({f"path_{name}": self.sums[name] for name in ("gradient", "carried", "decay", "residual")})
+            found["net_gradient"] = _row_norms(self.rows(self.gradient_sum + self.carried_net()))
+            found["net_decay"] = (torch.zeros_like(self.start_norms) if self.decay_sum is None
+                                  else _row_norms(self.rows(self.decay_sum)))
+        return found
+
+    def carried_net(self):
+        if self.carried is None:
+            return 0.0
+        return self.carried * self.carried_moved if self.carried_sum is None else self.carried_sum
+
+    def state(self):
+        return {key: self.__dict__.get(key) for key in self.STATE}
+
+    def load(self, state):
+        self.__dict__.update(state)
+
+
+class _Sgd:
+    """B <- mu B + (1 - dampening) (c g + lambda w), w <- w - lr B (nesterov: lr (c g + lambda w + mu B))."""
+
+    def __init__(self, optimizer, group):
+        self.optimizer, self.group = optimizer, group
+
+    def momentum(self, parameter):
+        return self.optimizer.state.get(parameter, {}).get("momentum_buffer") if self.group["momentum"] else None
+
+    def split(self, account, gradient, update):
+        g, lr = self.group, float(self.group["lr"])
+        mu, decay, nesterov = g["momentum"], g["weight_decay"], g["nesterov"]
+        gradient = -gradient if g.get("maximize") else gradient
+        # PyTorch's first buffer is the gradient itself, without dampening.
+        share = 1.0 if not mu or account.carried is None and account.factor == 1.0 else 1.0 - g["dampening"]
+        account.factor *= mu
+        account.buffer.mul_(mu).add_(gradient, alpha=share)
+        part = account.buffer if not nesterov else account.buffer * mu + gradient
+        account.add_part("gradient", part, lr)
+        account.gradient_sum.add_(part, alpha=-lr)
+        rest = update.add(part, alpha=lr)
+        if decay or account.decay_buffer is not None:
+            self.split_decay(account, lr, mu, decay, share, rest)
+        if account.carried is not None:
+            moved = lr * account.factor * (mu if nesterov else 1.0)
+            account.sums["carried"] += account.carried_norms * moved
+            account.carried_moved -= moved
+            rest.add_(account.carried, alpha=moved)
+        account.add_part("residual", rest)
+
+    def split_decay(self, account, lr, mu, decay, share, rest):
+        if account.decay_buffer is None:
+            account.decay_buffer = torch.zeros_like(account.start)
+        if account.decay_sum is None:
+            account.decay_sum = torch.zeros_like(account.start)
+        account.decay_buffer.mul_(mu).add_(account.before, alpha=share * decay)
+        part = account.decay_buffer
+        if self.group["nesterov"]:
+            part = part * mu + account.before * decay
+        account.add_part("decay", part, lr)
+        account.decay_sum.add_(part, alpha=-lr)
+        rest.add_(part, alpha=lr)
+
+
+class _AdamW:
+    """m <- b1 m + (1 - b1) c g, w <- w - s m - lr lambda w: the first moment is split, and s, which holds the second
+    one, is shared by the parts."""
+
+    def __init__(self, optimizer, group):
+        self.optimizer, self.group = optimizer, group
+
+    def momentum(self, parameter):
+        return self.optimizer.state.get(parameter, {}).get("exp_avg")
+
+    def scale(self, parameter):
+        state, g = self.optimizer.state[parameter], self.group
+        beta1, beta2 = g["betas"]
+        step = float(state["step"])
+        square = state["max_exp_avg_sq"] if g["amsgrad"] else state["exp_avg_sq"]
+        size = square.sqrt().div_(math.sqrt(1 - beta2 ** step)).add_(g["eps"])
+        return size.reciprocal_().mul_(float(g["lr"]) / (1 - beta1 ** step))
+
+    def split(self, account, gradient, update):
+        g, beta = self.group, self.group["betas"][0]
+        scale = self.scale(account.parameter)
+        account.factor *= beta
+        account.buffer.mul_(beta).add_(gradient, alpha=(beta - 1) if g.get("maximize") else (1 - beta))
+        part = account.buffer * scale
+        account.add_part("gradient", part)
+        account.gradient_sum.sub_(part)
+        rest = update.add_(part)
+        if account.carried is not None:
+            part = (account.carried * account.factor).mul_(scale)
+            account.add_part("carried", part)
+            account.carried_sum = -part if account.carried_sum is None else account.carried_sum.sub_(part)
+            rest.add_(part)
+        if g["weight_decay"]:
+            step = float(g["lr"]) * g["weight_decay"]
+            if account.decay_sum is None:
+                account.decay_sum = torch.zeros_like(account.start)
+            account.add_part("decay", account.before, step)
+            account.decay_sum.add_(account.before, alpha=-step)
+            rest.add_(account.before, alpha=step)
+        account.add_part("residual", rest)
+
+
+def _rule_of(optimizer, group):
+    """How an optimiser's updates are split, None: they cannot be."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return _Sgd(optimizer, group)
+    decoupled = group.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW))
+    adam = isinstance(optimizer, (torch.optim.AdamW, torch.optim.Adam))
+    return _AdamW(optimizer, group) if adam and (decoupled or not group["weight_decay"]) else None
+
+
+class _Watch:
+    """What the training steps of a window show at one gate."""
+
+    def __init__(self, layer, axis, counts):
+        self.layer, self.axis, self.counts = layer, axis, counts  # counts: of the steps that shut it
+        self.begin()
+        self.begin_step()
+
+    def begin(self):
+        self.zeros, self.outputs, self.sums = 0, 0, {}
+
+    def begin_step(self):
+        self.seen, self.passed = [], []  # lists: the replicas of DataParallel add to them side by side
+
+    def add(self, name, values):
+        self.sums[name] = self.sums[name] + values if name in self.sums else values
+
+    def see_output(self, output):
+        zeros = _count_zeros(output.detach(), self.axis)
+        self.seen.append((zeros, output.numel() // zeros.numel()))
+
+    def see_gradient(self, entering):
+        if entering.requires_grad:
+            entering.register_hook(lambda g: self.passed.append(("grad_out", _sum_squares(g, self.axis))))
+
+    def end_step(self, scale, moving):
+        """scale: of the loss. moving: whether what must stand still behind a shut gate has gradient."""
+        if self.seen:
+            device = self.seen[0][0].device
+            zeros, outputs = sum(z.to(device) for z, _ in self.seen), sum(n for _, n in self.seen)
+            self.zeros, self.outputs = self.zeros + zeros, self.outputs + outputs
+            self.judge_shut(zeros == outputs, moving)
+        for name, values in self.passed:
+            self.add(name, values / (scale * scale) if "grad" in name else values)
+        self.begin_step()
+
+    def judge_shut(self, shut, moving):
+        any_shut = bool(shut.any())
+        for name in self.counts:
+            known = name == "shut_steps" or not any_shut
+            self.add(name, (shut if known else shut & moving(self, name).to(shut.device)).long())
+
+    def results(self, steps):
+        if not steps:
+            return {}
+        found = {"zeros": self.zeros / self.outputs if self.outputs else None}
+        found["grad_out_rms"] = (self.sums["grad_out"] / steps).sqrt() if "grad_out" in self.sums else None
+        found.update({name: self.sums.get(name) for name in _SHUT})
+        if self.layer.pool is not None:
+            zero = torch.zeros(self.layer.channels)
+            found.update({name: self.sums[name] / steps if name in self.sums else zero for name in _POOL_SUMS})
+        return found
+
+
+class _PoolObserver:
+    """Energies of both paths of a Pool Skip, forward and backward (see PoolSkip.forward)."""
+
+    def __init__(self, watch, listens):
+        self.watch, self.listens = watch, listens
+
+    def alias(self, y):
+        """The same values under another name, so that the gradient by the pool path can be told apart."""
+        if not (self.listens() and y.requires_grad):
+            return y
+        alias, watch, axis = y.view_as(y), self.watch, self.watch.axis
+        y.register_hook(lambda g: watch.passed.append(("pool_grad_total", _sum_squares(g, axis))))
+        alias.register_hook(self.see_path_gradient)
+        return alias
+
+    def seen(self, y, path, output):
+        if not self.listens():
+            return
+        y, path, axis = y.detach(), path.detach(), self.watch.axis
+        cross = _nodes(y * path, axis).sum((0, 2), dtype=_wide(y))
+        self.watch.passed += [("pool_identity", _sum_squares(y, axis)), ("pool_path", _sum_squares(path, axis)),
+                              ("pool_output", _sum_squares(output, axis)), ("pool_cross", cross)]
+        if output.requires_grad:
+            output.register_hook(self.see_identity_gradient)
+
+    def see_identity_gradient(self, gradient):
+        self.identity = gradient
+        self.watch.passed.append(("pool_grad_identity", _sum_squares(gradient, self.watch.axis)))
+
+    def see_path_gradient(self, gradient):
+        axis = self.watch.axis
+        cross = _nodes(self.identity * gradient, axis).sum((0, 2), dtype=_wide(gradient))
+        self.watch.passed += [("pool_grad_path", _sum_squares(gradient, axis)), ("pool_grad_cross", cross)]
+        self.identity = None
+
+
+class _Listener(TorchFunctionMode):
+    """Sees the functions that are called outright (F.relu, torch.relu, x.relu_()) while the model runs. taps: by module
+    and number of the call in it; the modules around tell which one runs."""
+
+    def __init__(self, taps, inside):
+        super().__init__()
+        self.taps, self.inside, self.count = taps, inside, collections.Counter()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        owner = self.inside[-1] if self.inside else None
+        kind = self.kind_of(func, args, kwargs) if owner in self.taps else None
+        if kind is None:
+            return func(*args, **kwargs)
+        tap = self.taps[owner].get((kind, self.count[owner, kind]))
+        self.count[owner, kind] += 1
+        if tap is None or not tap.listens(owner):
+            return func(*args, **kwargs)
+        tap.before(_argument(args, kwargs, 0, "input"))
+        output = func(*args, **kwargs)
+        tap.after(output)
+        return output
+
+    @staticmethod
+    def kind_of(func, args, kwargs):
+        name = func.__name__.strip("_")
+        return "gate" if _gate_of(name, args, kwargs) else "norm" if name in _NORMS else None
+
+
+class _Tap:
+    """What is looked at where one function is called: what enters it, what comes out."""
+
+    def __init__(self, listens):
+        self.listens, self.entering, self.leaving, self.using = listens, [], [], 0
+
+    def before(self, entering):
+        for see in self.entering:
+            see(entering)
+
+    def after(self, output):
+        for see in self.leaving:
+            see(output)
+
 
 # ---- probing: forward passes that leave no trace in the run ----
 
+_MODED = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+def _normalisations(model):
+    """Those that take the batch's own statistics in training."""
+    return [m for m in model.modules() if isinstance(m, _MODED) and (m.training or not model.training)]
+
+
+def _set_mode(model, normalisations):
+    """Evaluation mode, without dropout; but for these, which take the batch's own statistics."""
+    for module in model.modules():
+        module.training = False
+    for module in normalisations:
+        module.training = True
+
+
+@contextlib.contextmanager
+def _plain_attention():
+    """Fused attention would call its activation unseen."""
+    mha = getattr(torch.backends, "mha", None)
+    if mha is None:
+        yield
+        return
+    before = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(before)
+
+
+def _random_states():
+    states = [(random.setstate, random.getstate()), (torch.set_rng_state, torch.get_rng_state())]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    return states
+
+
+@contextlib.contextmanager
+def _undisturbed(model):
+    """Puts back modes, buffers (running statistics) and random numbers; compiled code is left aside."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    states, compiled = _random_states(), getattr(model, "_compiled_call_impl", None)
+    if compiled is not None:
+        model._compiled_call_impl = None
+    device = next((p.device.type for p in model.parameters()), "cpu")
+    try:
+        with torch.autocast(device_type=device, enabled=False):
+            yield
+    finally:
+        if compiled is not None:
+            model._compiled_call_impl = compiled
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+        for restore, state in states:
+            restore(state)
+
+
+def _part(before, images, parts):
+    """Images of this batch that belong to one of so many parts of all, rounded up over all batches together."""
+    return -(-(before + images) // parts) + (-before // parts)
+
+
+class _Look:
+    """What one probing shows of one gate; sums over the probe batches."""
+
+    def __init__(self, layer, graph):
+        self.layer, self.graph, self.axis = layer, graph, graph.ops[layer.gate_op].axis
+        self.found, self.images, self.first = {}, 0, None
+
+    def add(self, name, values):
+        self.found[name] = self.found[name] + values if name in self.found else values
+
+    def raise_to(self, name, values):
+        old = self.found.get(name)
+        self.found[name] = values if old is None else torch.maximum(old, values)
+
+    def entry(self, entering):
+        nodes = _nodes(entering, self.axis)
+        self.add("entry_squares", (nodes.to(_wide(nodes)) ** 2).sum((0, 2)))
+
+    def norm(self, entering):
+        nodes = _nodes(entering, self.axis).to(_wide(entering))
+        self.add("norm_sum", nodes.sum((0, 2)))
+        self.add("norm_squares", (nodes ** 2).sum((0, 2)))
+        self.add("norm_values", nodes.shape[0] * nodes.shape[2])
+
+    def gate(self, func, args, kwargs, entering):
+        """Before the gate, which may work in place."""
+        self.raise_to("pre_max", _nodes(entering, self.axis).amax((0, 2)))
+        if not self.layer.rectifies:
+            self.add("flat", _nodes(_is_flat(func, entering, args, kwargs), self.axis).sum((0, 2)))
+
+    def output(self, output):
+        y = _nodes(output.detach(), self.axis)
+        open_, wide = y != 0, y.to(_wide(y))
+        self.add("nonzero", open_.sum((0, 2)))
+        self.add("images_active", open_.any(2).sum(0))
+        self.add("sum", wide.sum((0, 2)))
+        self.add("sum_abs", wide.abs().sum((0, 2)))
+        self.add("squares", (wide ** 2).sum((0, 2)))
+        for name, parts in (("nonzero_half", 2), ("nonzero_quarter", 4)):
+            self.add(name, open_[:_part(self.images, y.shape[0], parts)].sum((0, 2)))
+        if self.layer.gate.ceiling is not None:
+            self.add("at_ceiling", (y == self.layer.gate.ceiling).sum((0, 2)))
+        self.first = y[:1].clone() if self.first is None else self.first
+        self.raise_to("image_spread", (y - self.first).abs().amax((0, 2)))
+        self.images += y.shape[0]
+
+    def output_eval(self, output):
+        y = _nodes(output.detach(), self.axis)
+        self.add("nonzero_eval", (y != 0).sum((0, 2)))
+        self.add("finite_eval", (~torch.isfinite(y)).sum((0, 2)))
+
+    def features(self, entering):
+        """Which features of a flattening are alive: other than 0 on any image, or different from image to image where a
+        dead one is a constant."""
+        x = entering.detach().flatten(1)
+        varies = x != x[:1] if x.shape[0] > 1 else torch.ones_like(x, dtype=torch.bool)
+        constant = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+        for feed in self.layer.feeds:
+            constant[feed.first:feed.first + feed.channels] = feed.dead == _CONSTANT
+        alive = torch.where(constant, varies, x != 0).any(0)
+        self.found["features"] = self.found["features"] | alive if "features" in self.found else alive
+
+    def results(self):
+        f, layer, outputs = self.found, self.layer, self.images * self.layer.elements
+        if "nonzero" not in f:  # the gate was not reached
+            return {}
+        found = {name: f[name] for name in ("nonzero", "images_active", "nonzero_half", "nonzero_quarter", "pre_max")}
+        found.update(mean=f["sum"] / outputs, mean_abs=f["sum_abs"] / outputs, rms=(f["squares"] / outputs).sqrt(),
+                     activation_l1=f["sum_abs"].sum(), activation_l2=f["squares"].sum().sqrt())
+        found["image_spread"] = f["image_spread"] if self.images > 1 else None
+        found["in_l2"] = (f["entry_squares"] / outputs).sqrt() if "entry_squares" in f else None
+        for name, key in (("saturated", "flat"), ("at_ceiling", "at_ceiling")):
+            if key in f:
+                found[name] = f[key] / outputs
+        if "nonzero_eval" in f:
+            found["nonzero_eval"] = torch.where(f["finite_eval"] == 0, f["nonzero_eval"].double(), math.nan)
+        if "norm_sum" in f:
+            mean = f["norm_sum"] / f["norm_values"]
+            found["norm_mean"] = mean
+            found["norm_var"] = (f["norm_squares"] / f["norm_values"] - mean ** 2).clamp(min=0)
+        return found
+
+    def in_alive(self, looks):
+        """Channels that the layer's weights read and that are not dead; None: no gate shuts any of them."""
+        alive, gated = 0, False
+        for feed in self.layer.feeds:
+            gated |= feed.layer is not None
+            if feed.layer is None or feed.dead == _OPEN:
+                alive += feed.channels
+                continue
+            nonzero = looks[feed.layer].found.get("nonzero")
+            if nonzero is None:
+                return None
+            stride = feed.channels // feed.layer.channels
+            live = nonzero != 0
+            if stride > 1:
+                live = live.repeat_interleave(stride) & self.found["features"][feed.first:feed.first + feed.channels]
+            alive += int(live.sum())
+        return alive if gated else None
+
+
+def _is_flat(func, entering, args, kwargs):
+    """Where the derivative of a gate is below 1e-3 in size."""
+    with torch.enable_grad():
+        x = entering.detach().clone().requires_grad_()
+        output = func(x.clone(), *args[1:], **{key: value for key, value in kwargs.items() if key != "input"})
+        slope, = torch.autograd.grad(output.sum(), x)
+    return slope.abs() < 1e-3
+
+
+class _Probe(_Walk):
+    """One forward pass over a probe batch that shows every gate to its look. both: without running statistics there is
+    nothing that tells the two modes apart, and one pass serves both."""
+
+    def __init__(self, model, graph, looks, evaluation, both):
+        super().__init__(model)
+        self.evaluation, self.both, self.looks = evaluation, both, looks
+        self.gates = {graph.ops[layer.gate_op].place: layer for layer in looks}
+        self.norms, self.sources = collections.defaultdict(list), {}
+        for layer in looks:
+            if layer.norm_op is not None:
+                self.norms[graph.ops[layer.norm_op].place].append(layer)
+            if any(feed.layer and feed.channels > feed.layer.channels for feed in layer.feeds):
+                self.sources[graph.ops[layer.source_op].place] = layer
+
+    def call(self, place, name, gate, func, args, kwargs):
+        if place is None or (self.evaluation and place not in self.gates):
+            return func(*args, **kwargs)
+        entering = _argument(args, kwargs, 0, "input")
+        layer = self.gates.get(place)
+        if not self.evaluation:
+            self.look_before(place, layer, func, args, kwargs, entering)
+        output = func(*args, **kwargs)
+        if layer is not None and not self.evaluation:
+            self.looks[layer].output(output)
+        if layer is not None and (self.evaluation or self.both):
+            self.looks[layer].output_eval(output)
+        return output
+
+    def look_before(self, place, layer, func, args, kwargs, entering):
+        if layer is not None:
+            self.looks[layer].gate(func, args, kwargs, entering)
+            if layer.entry_op == layer.gate_op:
+                self.looks[layer].entry(entering)
+        for normed in self.norms.get(place, ()):
+            self.looks[normed].norm(entering)
+            if normed.entry_op == normed.norm_op:
+                self.looks[normed].entry(entering)
+        if place in self.sources:
+            self.looks[self.sources[place]].features(entering)
+
+
 # ---- record ----
 
+def _unwrapped(model):
+    """The module within DataParallel and its like, which has the names and keeps its hooks."""
+    while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
+    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
+        raise RuntimeError("poolscope.record: the model is compiled already, and compiled code does not see hooks that "
+                           "are set afterwards; record the plain model first, then call torch.compile(model)")
+    return model
+
+
+def _rank():
+    """Which process this is, of how many."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+class _Own:
+    """Adds up the recorder's own time; within another one it is part of that."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+
+    def __enter__(self):
+        self.recorder.depth += 1
+        if self.recorder.depth == 1:
+            self.recorder.entered = time.perf_counter_ns()
+
+    def __exit__(self, *error):
+        self.recorder.depth -= 1
+        if self.recorder.depth == 0:
+            self.recorder.own_ns += time.perf_counter_ns() - self.recorder.entered
+
+
+class _Undo:
+    """Something to be taken back, as a hook is removed."""
+
+    def __init__(self, remove):
+        self.remove = remove
+
+
+def _is_compiling():
+    return hasattr(torch, "compiler") and hasattr(torch.compiler, "is_compiling") and torch.compiler.is_compiling()
+
+
+def _sliced(value, first, end):
+    """Samples first .. end - 1 of every tensor."""
+    if isinstance(value, torch.Tensor):
+        return value[first:end] if value.dim() else value
+    if isinstance(value, dict):
+        return {key: _sliced(item, first, end) for key, item in value.items()}
+    return type(value)(_sliced(item, first, end) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _moved(value, like):
+    """Onto the model's device, and in its precision."""
+    if isinstance(value, torch.Tensor):
+        return value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
+    if isinstance(value, dict):
+        return {key: _moved(item, like) for key, item in value.items()}
+    return type(value)(_moved(item, like) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+class record:
+    """Watches a training run and writes its trace to `directory`/trace.jsonl; a context manager, or closed by close().
+
+    model       the network, plain or in DataParallel or DistributedDataParallel (where rank 0 writes); compile it after
+    optimizer   one or a list; a step of the trace ends when all have stepped, or the next batch comes
+    probe       images on which nodes are judged at every window's end: a tensor, a tuple of arguments or a dict of them,
+                the first dimension counting images. None: nothing is probed, and `example` shows what the model takes
+    seed, arm   of the run; arms are compared by pairs of equal seeds
+    window      steps per window; every: record every so many steps alone
+    level       "full", "light" (loss, lr, zeros, norms of weights, what is dead), or patterns as `--record` has them
+    scaler      the GradScaler, so that gradients are recorded unscaled
+    names       {module's path: the baseline's}, where Pool Skips that were put into an nn.Sequential do not explain it
+    role, arm_is    what the arm is, where the network does not show it (FORMAT.md, "arm_is")
+    pairing     {"data": .., "order": ..}: digests of what must be equal in two runs for them to be a pair
+    measures    {"accuracy": "higher"}: what rec.eval gets, beside the loss
+    steps       how many are planned, 0: not known
+    resume      what rec.state_dict() gave at the step that the run goes on from
+    """
+
+    def __init__(self, model, optimizer, directory, probe=None, seed=0, arm="", window=40, every=1, scaler=None,
+                 level="full", names=None, role=None, arm_is=None, pairing=None, steps=0, example=None, probe_batch=128,
+                 probe_every=1, measures=None, data=None, config=None, name=None, precision=None, accumulate=None,
+                 resume=None):
+        self.model, self.hooks, self.closed = _unwrapped(model), [], False
+        self.rank, self.ranks = _rank()
+        if self.rank != 0:
+            return
+        given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+        self.optimizers = [getattr(o, "optimizer", o) for o in given]  # without what Accelerate puts around them
+        self.window, self.every, self.scaler, self.probe_every = int(window), int(every), scaler, int(probe_every)
+        self.probe, self.probe_batch = probe, probe_batch
+        self.measures = dict(measures or {"accuracy": "higher"})
+        self.step = self.window_first = self.sampled = 0
+        self.probe_ns = self.train_ns = self.window_train_ns = 0
+        self.own_ns = self.depth = 0
+        self.open = self.sampling = self.probing = self.begun = self.flushing = False
+        self.pending, self.after, self.losses, self.last_eval = None, [], [], {}
+        self.nonfinite, self.said, self.stepped, self.counters = 0, set(), set(), []
+        with _Own(self):
+            self.graph = _trace_network(self.model, *self.example(example), names)
+            self.prepare(level)
+            header = self.header(seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate)
+            self.start(directory, header, resume)
+            self.attach()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.close(finished=error is None)
+
+    # -- the user's --
+
+    def loss(self, value):
+        """Loss of a batch, before or after optimizer.step(); the mean of several, where gradients accumulate."""
+        if self.rank == 0 and not self.closed:
+            value = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
+            (self.losses if self.open or self.pending is None else self.pending["losses"]).append(value)
+
+    def eval(self, loss=None, count=None, split="test", **measures):
+        """What an evaluation gave: rec.eval(accuracy=0.93, loss=0.2, count=10000); shares are from 0 to 1."""
+        if self.rank != 0 or self.closed:
+            return
+        count = self.test_count if count is None else int(count)
+        if not count:
+            raise ValueError("rec.eval: give count=..., the number of images that were evaluated")
+        for key, value in measures.items():
+            if key not in self.measures:
+                raise ValueError(f"rec.eval: {key!r} is no measure of this recorder; give "
+                                 f"poolscope.record(..., measures={{{key!r}: \"higher\"}})")
+            if value is not None and self.is_share(key) and not 0 <= float(value) <= 1:
+                raise ValueError(f"rec.eval: {key} is {float(value):g}, which must be a share from 0 to 1")
+        values = [("loss", loss)] + [(key, measures[key]) for key in self.measures if key in measures]
+        values = [(key, _number(value, 17)) for key, value in values]
+        self.after.append(_record("eval", ("step", self.step), ("split", _text(split)), *values, ("count", count)))
+        if split == "test":
+            self.last_eval = dict(values)
+        if self.pending is None and not self.open:
+            self.settle()
+
+    def state_dict(self):
+        """What a run that goes on needs, of any step's end; torch.save takes it."""
+        if self.rank != 0:
+            return {}
+        self.settle()
+        self.file.flush()
+        return {"step": self.step, "offset": self.file.offset, "first": self.window_first, "sampled": self.sampled,
+                "accounts": {name: account.state() for name, account in self.accounts.items()},
+                "watches": [(w.zeros, w.outputs, dict(w.sums)) for w in self.watches], "eval": self.last_eval,
+                "nonfinite": self.nonfinite}
+
+    def close(self, finished=True):
+        """Ends the trace and takes all hooks away. finished: False leaves the trace without its end, as of a run that
+        was cut off."""
+        if self.closed:
+            return
+        self.closed = True
+        for hook in self.hooks:
+            hook.remove()
+        if self.rank != 0:
+            return
+        with _Own(self):
+            if finished and self.step > self.window_first:
+                self.end_window()
+            if finished and self.probes and self.probed_step != self.step:
+                self.look()
+            self.settle()
+            if finished:
+                self.end()
+            self.file.close()
+
+    # -- what is recorded --
+
+    def example(self, example):
+        """Arguments of a call with few images."""
+        given = self.probe if self.probe is not None else example
+        if given is None:
+            raise ValueError("poolscope.record: give probe=images, on which nodes are judged, or at least example=..., "
+                             "a batch that the model can be called with")
+        args, kwargs = self.arguments(given)
+        return _sliced(args, 0, 2), _sliced(kwargs, 0, 2)
+
+    def arguments(self, given):
+        args = () if isinstance(given, dict) else tuple(given) if isinstance(given, (list, tuple)) else (given,)
+        like = next((p for p in self.model.parameters() if p.is_floating_point()), torch.zeros(1))
+        return _moved(args, like), _moved(given if isinstance(given, dict) else {}, like)
+
+    def prepare(self, level):
+        names = [q[2] for q in _QUANTITIES]
+        items = {"full": "", "light": _LIGHT}.get(level, level)
+        items = [item.strip() for item in (items.split(",") if isinstance(items, str) else items) if item.strip()]
+        layers = [item.replace("layer:", "", 1) for item in items if item.lstrip("-").startswith("layer:")]
+        self.wanted = _choose([i for i in items if not i.lstrip("-").startswith("layer:")], names, "quantity")
+        if self.every > 1:
+            self.wanted -= set(_PARTS)
+        chosen = _choose(layers, [layer.name for layer in self.graph.layers], "layer")
+        self.layers = [layer for layer in self.graph.layers if layer.name in chosen]
+        for layer in self.graph.layers:
+            self.describe(layer)
+        self.probes = self.probe is not None
+        self.quantities = [q for q in _QUANTITIES if q[2] in self.wanted and
+                           (q[0] == "step" or any(self.records(q[2], layer) for layer in self.layers))]
+        self.make_accounts()
+
+    def describe(self, layer):
+        """What the trace and the instruments must know of a layer."""
+        ops = self.graph.ops
+        of = lambda at: None if at is None else ops[at]  # noqa: E731
+        source, norm, pool = of(layer.source_op), of(layer.norm_op), of(layer.pool_op)
+        layer.source, layer.pool = source, pool.module if pool else None
+        layer.weight, layer.bias = (source.weight, source.bias) if source else (None, None)
+        scale = norm or of(layer.gain_op)
+        layer.gamma, layer.beta = (scale.weight, scale.bias) if scale else (None, None)
+        layer.norm_name = scale.called if scale else None
+        layer.norm_module = norm.module if norm else None
+        layer.running = getattr(layer.norm_module, "running_mean", None) is not None
+        before = ops[layer.gate_op].inputs[0]
+        layer.entry_op = before if norm is not None and before == layer.norm_op else layer.gate_op
+        entry = ops[layer.entry_op].inputs[0]
+        layer.has_entry_gradient = entry is not None and entry >= 0
+        layer.read_by_weights = bool(layer.readers) and not layer.identity_path and \
+            all(r.op.weight is not None for r in layer.readers)
+
+    def records(self, name, layer):
+        """Whether a layer can have a quantity."""
+        record = next(q[0] for q in _QUANTITIES if q[2] == name)
+        if name not in self.wanted or (record == "probe" and not self.probes):
+            return False
+        weights, rectifies = layer.weight is not None, layer.rectifies
+        if name in ("grad_norm_rms", "grad_zero_steps", "path", "net", "weight_start_l2", "weight_l2", "weight_l1"):
+            return weights
+        if name in ("out_net_gradient", "out_start_l2"):
+            return layer.read_by_weights
+        if name in _PARTS:
+            return weights
+        if name in ("bias", "in_alive"):
+            return not layer.shared
+        if name in ("gamma", "beta"):
+            return not layer.shared or layer.gain_op is not None
+        if name in ("norm_mean", "norm_var", "running_mean", "running_var"):
+            return layer.running
+        if name.startswith("pool_"):
+            return layer.pool is not None
+        return {"grad_out_rms": layer.has_entry_gradient, "saturated": not rectifies,
+                "at_ceiling": layer.gate.ceiling is not None, "shut_steps": rectifies,
+                "shut_filter_grad_steps": rectifies and weights,
+                "shut_gamma_grad_steps": rectifies and self.has_own_norm(layer),
+                "shut_beta_grad_steps": rectifies and self.has_own_norm(layer),
+                "shut_pool_row_grad_steps": rectifies and layer.pool is not None,
+                "shut_identity_grad_steps": rectifies and layer.pool is not None,
+                "shut_reader_grad_steps": rectifies and self.readers_see_zero(layer)}.get(name, True)
+
+    @staticmethod
+    def has_own_norm(layer):
+        """A normalisation that no Pool Skip stands behind."""
+        behind = layer.pool_op is None or (layer.norm_op or 0) > layer.pool_op
+        return layer.weight is not None and layer.norm_op is not None and layer.gamma is not None and behind
+
+    @staticmethod
+    def readers_see_zero(layer):
+        return bool(layer.readers) and all(r.way[0] == _ZERO and r.op.weight is not None for r in layer.readers)
+
+    def make_accounts(self):
+        """An account for each parameter whose movement or gradient is recorded, row by row."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        pool = {id(p) for m in self.model.modules() if _is_pool_skip(m) for p in m.parameters()}
+        self.backbone = [p for p in self.model.parameters() if id(p) not in pool]
+        self.inserted = [p for p in self.model.parameters() if id(p) in pool]
+        self.accounts, own = {}, []
+        for layer in self.layers:
+            if self.wants(layer, "path", "net", "weight_start_l2", "grad_norm_rms", "grad_zero_steps", *_PARTS,
+                          "shut_filter_grad_steps"):
+                own.append((layer.weight, layer.source))
+            if self.wants(layer, "out_net_gradient", "out_start_l2"):
+                own += [(reader.op.weight, reader.op) for reader in layer.readers]
+        moves = self.wants_any("path", "net", "out_start_l2", *_PARTS)
+        for parameter, op in own:
+            if parameter is not None:
+                self.accounts.setdefault(names[id(parameter)], _Account(parameter, op, moves, self.every == 1))
+        for layer in self.layers:
+            if self.wants(layer, "pool_row_grad_rms", "pool_row_grad_zero_steps"):
+                weight = layer.pool.conv.weight
+                self.accounts.setdefault(names[id(weight)], _Account(weight, None, False, False))
+        self.account_of = {id(a.parameter): a for a in self.accounts.values()}
+
+    def wants(self, layer, *names):
+        return any(self.records(name, layer) for name in names)
+
+    def wants_any(self, *names):
+        return not self.wanted.isdisjoint(names)
+
+    # -- the header --
+
+    def header(self, seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate):
+        dtype = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
+        if precision is None:
+            precision = "mixed float16" if self.scaler is not None and self.scaler.is_enabled() else \
+                str(dtype).replace("torch.", "")
+        self.test_count = int((data or {}).get("test", 0))
+        header = {"type": "header", "format": "poolscope-trace", "version": 2, "producer": "poolscope.py",
+                  "arm": arm, "arm_is": self.arm_is(role, arm_is), "seed": int(seed), "config": config or {},
+                  "pairing": self.pairing(pairing or {}), "data": {**self.probe_data(), **(data or {})}}
+        if list(self.measures) != ["accuracy"]:
+            header["task"] = {"name": "other", "measures": [
+                {"name": key, "unit": "%" if key == "accuracy" else "", "better": better}
+                for key, better in self.measures.items()]}
+        header.update(machine={"arch": platform.machine(), "library": {"torch": torch.__version__}},
+                      model={"name": name or type(self.model).__name__,
+                             "parameters": sum(p.numel() for p in self.backbone),
+                             "module_parameters": sum(p.numel() for p in self.inserted)},
+                      window=self.window, steps=int(steps), precision=precision)
+        if self.every > 1:
+            header["every"] = self.every
+        if self.ranks > 1:
+            header.update(rank=self.rank, ranks=self.ranks)
+        if accumulate:
+            header["accumulate"] = int(accumulate)
+        header["optimisers"] = [{"name": type(o).__name__, "groups": len(o.param_groups)} for o in self.optimizers]
+        header["layers"] = [self.layer_entry(layer, i) for i, layer in enumerate(self.layers)]
+        header["quantities"] = [self.quantity_entry(*q) for q in self.quantities]
+        return header
+
+    @staticmethod
+    def quantity_entry(record, per, name, unit, description):
+        entry = {"name": name, "unit": unit, "per": per, "record": record, "description": description}
+        return {**entry, "holds_for": ["SGD", "AdamW"]} if name in _PARTS else entry
+
+    def probe_data(self):
+        if not self.probes:
+            return {}
+        args, kwargs = self.arguments(self.probe)
+        first = _tensors((args, kwargs))[0]
+        shape = list(first.shape[1:4])
+        shape = shape[:1] + [1] * (4 - len(shape)) + shape[1:] if 1 <= len(shape) < 4 else None
+        return {"probe": first.shape[0], **({"sample": shape} if shape and first.dim() < 5 else {})}
+
+    def pairing(self, given):
+        first = self.optimizers[0]
+        settings = {k: v for k, v in first.param_groups[0].items()
+                    if k != "params" and isinstance(v, (int, float, tuple, str, bool))}
+        found = {"backbone": self.backbone_digest(), "window": str(self.window),
+                 "optimiser": f"{type(first).__name__} {settings}"}
+        return {**found, **{key: str(value) for key, value in given.items()}}
+
+    def backbone_digest(self):
+        return ""
+
+    def arm_is(self, role, given):
+        """What the arm is, by its Pool Skips and activations; given: keys that are known better."""
+        skips = [m for m in self.model.modules() if _is_pool_skip(m)]
+        activations = {layer.gate.activation for layer in self.graph.layers}
+        sizes, modes, cuts = ({getattr(s, key) for s in skips} for key in ("pool_size", "mode", "cut"))
+        activation = activations.pop() if len(activations) == 1 else "mixed" if activations else ""
+        cut = cuts.pop() if len(cuts) == 1 else "none"
+        found = {"role": role or self.role(skips, modes, cut, activation),
+                 "pool_size": sizes.pop() if len(sizes) == 1 else 0,
+                 "zero_init": bool(skips) and all(not bool(s.conv.weight.detach().any()) for s in skips),
+                 "cut": cut, "activation": activation, "reinit_dead": 0}
+        return {**found, **(given or {})}
+
+    @staticmethod
+    def role(skips, modes, cut, activation):
+        leaky = activation == "leaky_relu"
+        if not skips:
+            return "leaky" if leaky else "baseline"
+        kind = {"full": "pool_skip", "conv+skip": "conv_skip", "grid+conv+skip": "grid",
+                "grid-energy+conv+skip": "grid_energy"}.get(modes.pop() if len(modes) == 1 else "", "other")
+        if leaky or cut != "none":
+            changed = "leaky_pool_skip" if cut == "none" else "other" if leaky else f"cut_{cut}"
+            return changed if kind == "pool_skip" else "other"
+        return kind
+
+    def layer_entry(self, layer, position):
+        gate, source = layer.gate, layer.source
+        linear = source is not None and source.name == "linear"
+        entry = {"name": layer.name, "gate": layer.gate_name,
+                 "kind": "shared" if layer.shared else "linear" if linear else "conv",
+                 "channels": layer.channels, "position": position, "depth": layer.depth,
+                 "stage": layer.name.split(".")[0] if "." in layer.name else "",
+                 "activation": gate.activation, "dead_means": gate.means, "norm": layer.norm_name,
+                 "pool_skip": f"{layer.name}.pool_skip" if layer.pool is not None else None}
+        entry.update({key: value for key, value in (("ceiling", gate.ceiling), ("slope", gate.slope)) if value is not None})
+        if layer.norm_module is not None and hasattr(layer.norm_module, "eps"):
+            entry["norm_eps"] = float(layer.norm_module.eps)
+        fan_in = math.prod(source.weight_shape) // layer.channels if source else 0
+        entry.update(bias=bool(source and source.has_bias), fan_in=fan_in)
+        if source is not None and source.groups > 1:
+            entry["groups"] = source.groups
+        entry.update(self.inputs_of(layer))
+        frozen = self.frozen(layer)
+        if frozen:
+            entry["frozen"] = frozen
+        entry["elements"] = layer.elements
+        return entry
+
+    def inputs_of(self, layer):
+        if layer.shared:
+            return {"inputs": []}
+        if not layer.inputs_known:
+            return {"inputs": None}
+        feeds = [feed.layer for feed in layer.feeds]
+        known = [f for f in feeds if f in self.layers]
+        return {"inputs": list(dict.fromkeys(f.name for f in known)), "ungated_inputs": len(known) < len(feeds)}
+
+    def frozen(self, layer):
+        trained = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        own = [("weight", layer.weight), ("bias", layer.bias), ("norm.weight", layer.gamma), ("norm.bias", layer.beta)]
+        if layer.pool is not None:
+            own += [("pool_skip.weight", layer.pool.conv.weight), ("pool_skip.bias", layer.pool.conv.bias)]
+        stands = lambda p: p is not None and not (p.requires_grad and id(p) in trained)  # noqa: E731
+        readers = bool(layer.readers) and all(stands(reader.op.weight) for reader in layer.readers)
+        return [word for word, p in own if stands(p)] + ["readers"] * readers
+
+    # -- hooks --
+
+    def start(self, directory, header, resume):
+        os.makedirs(directory, exist_ok=True)
+        path = os.path.join(directory, "trace.jsonl")
+        text = _text(header) + "\n"
+        self.watches = [_Watch(layer, self.graph.ops[layer.gate_op].axis,
+                               [name for name in _SHUT if self.records(name, layer)]) for layer in self.layers]
+        if resume:
+            self.check_header(path, header)
+        self.file = _TraceFile(path, resume["offset"] if resume else 0)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.probed_step = None
+        if resume:
+            self.go_on(resume)
+        else:
+            self.file.add(text)
+            if self.probes:
+                self.look()
+                self.settle()
+        self.file.add(_record("timing", ("step", self.step), ("threads", torch.get_num_threads()),
+                              ("started", _text(now)), *([("resumed", "true")] if resume else [])))
+        self.file.flush()
+
+    @staticmethod
+    def check_header(path, header):
+        with open(path, encoding="utf-8") as stream:
+            before = json.loads(stream.readline())
+        for key in ("layers", "quantities", "window"):
+            if before[key] != json.loads(_text(header[key])):
+                raise ValueError(f"{path}: the trace is of another run (its {key!r} differ); give the run that goes on "
+                                 "the model, window and level that it began with")
+
+    def go_on(self, state):
+        self.step, self.window_first, self.sampled = state["step"], state["first"], state["sampled"]
+        self.nonfinite, self.last_eval = state["nonfinite"], state["eval"]
+        self.probed_step = self.step if self.step == self.window_first else None
+        for name, saved in state["accounts"].items():
+            self.accounts[name].load(saved)
+        for watch, (zeros, outputs, sums) in zip(self.watches, state["watches"]):
+            watch.zeros, watch.outputs, watch.sums = zeros, outputs, dict(sums)
+
+    def attach(self):
+        self.place_taps()
+        for watch in self.watches:
+            if watch.layer.pool is not None and self.wants(watch.layer, *_POOL_SUMS, "shut_identity_grad_steps"):
+                self.observe(watch)
+        for parameter in self.model.parameters():
+            if parameter.requires_grad and self.wants_gradients():
+                self.hooks.append(parameter.register_hook(_Hook(self.on_gradient)))
+        for optimizer in self.optimizers:
+            self.attach_optimizer(optimizer)
+
+    def wants_gradients(self):
+        return self.wants_any("grad_norm", "grad_norm_module", "clip", "clip_module", "grad_norm_rms",
+                              "grad_zero_steps", "shut_filter_grad_steps", "pool_row_grad_rms",
+                              "pool_row_grad_zero_steps")
+
+    def place_taps(self):
+        """Hooks on modules that are one function each; other functions are listened to while the model runs."""
+        taps = {}
+        for watch in self.watches:
+            layer, ops = watch.layer, self.graph.ops
+            tap = lambda at: taps.setdefault(ops[at].place, _Tap(self.listens))  # noqa: E731
+            if self.wants(layer, "zeros", *_SHUT):
+                tap(layer.gate_op).leaving.append(watch.see_output)
+            if self.records("grad_out_rms", layer):
+                tap(layer.entry_op).entering.append(watch.see_gradient)
+        called, hooked = collections.defaultdict(dict), {op.place for op in self.graph.ops if op.alone}
+        for place, tap in taps.items():
+            if place in hooked:
+                called[place[0]][place[2]] = tap
+        for module, uses in called.items():
+            self.hook_module(module, uses)
+        begin = lambda module, *_: module is self.model and [count.clear() for count in self.counters] and None  # noqa: E731
+        self.hooks.append(self.model.register_forward_pre_hook(_Hook(begin)))
+        self.listen({place: tap for place, tap in taps.items() if place not in hooked})
+
+    def hook_module(self, module, uses):
+        """uses: the tap of each of its calls in a forward pass; with others between them, these have none."""
+        total = self.graph.calls[module]
+        count = collections.Counter()  # by module, of which DataParallel makes replicas
+        self.counters.append(count)
+
+        def enter(called, inputs):
+            use = count[id(called)] % total
+            count[id(called)] += 1
+            if use in uses and uses[use].listens(called):
+                with _Own(self):
+                    uses[use].before(inputs[0])
+
+        def leave(called, inputs, output):
+            use = (count[id(called)] - 1) % total
+            if use in uses and uses[use].listens(called):
+                with _Own(self):
+                    uses[use].after(output)
+
+        self.hooks.append(module.register_forward_pre_hook(_Hook(enter)))
+        self.hooks.append(module.register_forward_hook(_Hook(leave)))
+
+    def listen(self, taps):
+        """Functions without a module of their own: a listener is on while the model runs."""
+        if not taps:
+            return
+        inside, by_module = [], collections.defaultdict(dict)
+        for (owner, kind, use), tap in taps.items():
+            by_module[owner][kind, use] = tap
+        for owner in self.graph.owners:
+            self.hooks.append(owner.register_forward_pre_hook(_Hook(lambda module, *_: inside.append(module))))
+            self.hooks.append(owner.register_forward_hook(_Hook(lambda *_: inside.pop() and None)))
+        forward = self.model.forward
+
+        def listening(*args, **kwargs):
+            if self.closed or self.probing or _is_compiling():
+                return forward(*args, **kwargs)
+            del inside[1:]  # what a forward pass that failed has left
+            with _Listener(by_module, inside):
+                return forward(*args, **kwargs)
+
+        inside.append(self.model)
+        self.model.forward = _Hook(listening)
+        self.hooks.append(_Undo(lambda: self.model.__dict__.pop("forward", None)))
+
+    def observe(self, watch):
+        skip = watch.layer.pool
+        skip.observer = _PoolObserver(watch, lambda: self.listens(skip))
+        self.hooks.append(_Undo(lambda: skip.__dict__.pop("observer", None)))
+
+    def attach_optimizer(self, optimizer):
+        before, after = lambda *_: self.before_update(optimizer), lambda *_: self.after_update(optimizer)
+        if hasattr(optimizer, "register_step_pre_hook"):
+            self.hooks.append(optimizer.register_step_pre_hook(_Hook(before)))
+            self.hooks.append(optimizer.register_step_post_hook(_Hook(after)))
+            return
+        step = optimizer.step  # before PyTorch 2.0; ours is a method, too, as schedulers ask for one
+
+        def watched(_, *args, **kwargs):
+            before()
+            result = step(*args, **kwargs)
+            after()
+            return result
+
+        optimizer.step = types.MethodType(watched, optimizer)
+        self.hooks.append(_Undo(lambda: optimizer.__dict__.pop("step", None)))
+
+    # -- a step --
+
+    def listens(self, module):
+        """Whether what passes here belongs to a training step that is recorded."""
+        if self.closed or self.probing or not module.training or not torch.is_grad_enabled():
+            return False
+        if not self.open or self.stepped:
+            self.begin_step()
+        return self.sampling
+
+    def begin_step(self):
+        """With the first batch of a step, or its update."""
+        with _Own(self):
+            if self.open:  # not all optimisers have stepped, and the next batch is here
+                self.end_step()
+            self.settle()
+            self.open_step()
+
+    def open_step(self):
+        self.open, self.stepped, self.queued = True, set(), False
+        self.step_start, self.step_own = time.perf_counter_ns(), self.own_time()
+        self.sampling = self.step % self.every == 0
+        self.scale, self.norms, self.clips = 1.0, {}, [None, None]
+        for account in self.accounts.values():
+            account.norms = None
+        if self.step == self.window_first and not self.begun:
+            self.begin_window()
+
+    def own_time(self):
+        return self.own_ns + (time.perf_counter_ns() - self.entered if self.depth else 0)
+
+    def on_gradient(self, gradient):
+        """A gradient is about to be added up: all are there when this pass ends, and nothing has been clipped yet."""
+        if self.open and self.sampling and not self.queued and not self.closed:
+            self.queued = True
+            queue = torch.autograd.Variable._execution_engine.queue_callback
+            # DistributedDataParallel ends in a callback of its own; one that is queued by ours comes after it.
+            queue((lambda: queue(self.after_backward)) if self.ranks > 1 else self.after_backward)
+
+    def after_backward(self):
+        self.queued = False
+        if self.open and not self.closed:
+            with _Own(self), torch.no_grad():
+                self.see_gradients(float(self.scaler.get_scale()) if self.scaler is not None else 1.0)
+
+    def see_gradients(self, scale):
+        self.scale = scale
+        for account in self.accounts.values():
+            p = account.parameter
+            if p.grad is not None:
+                self.norms[id(p)] = account.see_gradient(p.grad, scale)
+        if self.wants_any("grad_norm", "grad_norm_module", "clip", "clip_module"):
+            for p in self.backbone + self.inserted:
+                if p.grad is not None and id(p) not in self.account_of:
+                    self.norms[id(p)] = float(torch.linalg.vector_norm(p.grad.float())) / scale
+
+    def before_update(self, optimizer):
+        if self.closed or self.probing:
+            return
+        with _Own(self), torch.no_grad():
+            if not self.open or optimizer in self.stepped:
+                self.begin_step()
+            if self.sampling:
+                for account in self.accounts_of(optimizer):
+                    account.keep()
+
+    def accounts_of(self, optimizer):
+        """Those of its parameters, with the rule by which it moves them."""
+        for group in optimizer.param_groups:
+            rule = _rule_of(optimizer, group)
+            for parameter in group["params"]:
+                account = self.account_of.get(id(parameter))
+                if account is not None:
+                    account.rule = rule
+                    yield account
+
+    def after_update(self, optimizer):
+        if self.closed or self.probing or not self.open:
+            return
+        with _Own(self), torch.no_grad():
+            if self.sampling:
+                for account in self.accounts_of(optimizer):
+                    account.add_update()
+                self.see_clipping(optimizer)
+            self.stepped.add(optimizer)
+            if len(self.stepped) == len(self.optimizers):
+                self.end_step()
+
+    def see_clipping(self, optimizer):
+        """What gradients were multiplied by before the update, told by the largest of them."""
+        if not self.norms or not self.wants_any("clip", "clip_module"):
+            return
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for i, parameters in enumerate((self.backbone, self.inserted)):
+            known = [p for p in parameters if id(p) in held and p.grad is not None and self.norms.get(id(p), 0) > 0]
+            if known:
+                largest = max(known, key=lambda p: self.norms[id(p)])
+                now = float(torch.linalg.vector_norm(largest.grad.double()))
+                ratio = now / self.norms[id(largest)]
+                self.clips[i] = 1.0 if abs(ratio - 1) < 1e-5 else min(1.0, ratio)
+
+    def end_step(self):
+        if self.sampling:
+            for watch in self.watches:
+                watch.end_step(self.scale, self.moving)
+            for account in self.accounts.values():
+                account.add_gradient()
+            self.sampled += 1
+        self.pending = {"step": self.step, "losses": self.losses, "values": self.step_values()}
+        self.losses, self.open, self.stepped = [], False, set()
+        self.say_nonfinite_gradients()
+        self.train_ns += time.perf_counter_ns() - self.step_start - (self.own_time() - self.step_own)
+        self.step += 1
+        if self.step - self.window_first == self.window:
+            self.end_window()
+
+    def step_values(self):
+        values = [("lr", self.optimizers[0].param_groups[0]["lr"])]
+        if self.sampling and self.norms:
+            for name, parameters in (("grad_norm", self.backbone), ("grad_norm_module", self.inserted)):
+                values.append((name, math.sqrt(sum(self.norms.get(id(p), 0) ** 2 for p in parameters))))
+            values += [(name, 1.0 if clip is None else clip) for name, clip in zip(("clip", "clip_module"), self.clips)]
+        return values
+
+    def moving(self, watch, quantity):
+        """Which nodes have a finite gradient other than 0 in the parameters that a quantity asks about."""
+        layer = watch.layer
+        if quantity == "shut_identity_grad_steps":
+            energy = sum(values for name, values in watch.passed if name == "pool_grad_identity")
+            return (energy != 0) & torch.isfinite(energy)
+        if quantity == "shut_reader_grad_steps":
+            return sum(_of_reader(_moving_inputs(r.op), r, layer.channels) for r in layer.readers) > 0
+        pool = layer.pool.conv if layer.pool is not None else None
+        own = {"shut_filter_grad_steps": [layer.weight, layer.bias], "shut_gamma_grad_steps": [layer.gamma],
+               "shut_beta_grad_steps": [layer.beta],
+               "shut_pool_row_grad_steps": [pool.weight, pool.bias] if pool is not None else []}[quantity]
+        moving = torch.zeros(layer.channels, dtype=torch.bool, device=layer.weight.device)
+        for parameter in own:
+            if parameter is not None and parameter.grad is not None:
+                moving |= _moving_rows(parameter.grad, layer.source if parameter is layer.weight else None)
+        return moving
+
+    def say_nonfinite_gradients(self):
+        bad = {key for key, norm in self.norms.items() if not math.isfinite(norm)}
+        for name, p in self.model.named_parameters() if bad else ():
+            for what, values in (("gradient", p.grad if id(p) in bad else None), ("weight", p.detach())):
+                finite = None if values is None else torch.isfinite(values.reshape(values.shape[0], -1)).all(1)
+                if finite is not None and not bool(finite.all()):
+                    self.say(what, self.step, name.rpartition(".")[0], int((~finite).long().argmax()))
+
+    def say(self, what, step, layer="", channel=None):
+        """An event, once a window for each layer."""
+        if (what, layer) in self.said:
+            return
+        self.said.add((what, layer))
+        self.nonfinite += 1
+        more = [("channel", str(channel))] if channel is not None else []
+        self.after.append(_record("event", ("step", step), ("event", '"nonfinite"'), ("what", _text(what)),
+                                  ("layer", _text(layer)), *more))
+
+    def settle(self):
+        """Writes the last step, whose loss has been handed over by now, and what came after it."""
+        if self.pending is not None:
+            step, losses = self.pending["step"], [float(loss) for loss in self.pending["losses"]]
+            loss = [("loss", sum(losses) / len(losses))] if losses else []
+            values = [(name, _number(value, 17)) for name, value in loss + self.pending["values"] if name in self.wanted]
+            self.file.add(_record("step", ("step", step), *values))
+            self.pending, after, self.after = None, self.after, []
+            if loss and not math.isfinite(loss[0][1]):
+                self.say("loss", step)
+            self.after += after
+        for line in self.after:
+            self.file.add(line)
+        self.after = []
+        if self.flushing:
+            self.file.flush()
+            self.flushing = False
+
+    # -- a window --
+
+    def begin_window(self):
+        self.begun, self.sampled, self.window_train_ns, self.said = True, 0, self.train_ns, set()
+        for watch in self.watches:
+            watch.begin()
+        with torch.no_grad():
+            for optimizer in self.optimizers:
+                for _ in self.accounts_of(optimizer):
+                    pass  # it tells them their rules
+            for account in self.accounts.values():
+                account.begin()
+
+    def end_window(self):
+        first, steps, index = self.window_first, self.step - self.window_first, self.window_first // self.window
+        with torch.no_grad():
+            for watch in self.watches:
+                self.add_window(watch, index, first)
+        self.window_first, self.begun = self.step, False
+        if self.probes and (index + 1) % self.probe_every == 0:
+            self.look()
+        self.add_timing(steps)
+        self.flushing = True  # once the last step's loss is known
+
+    def add_window(self, watch, index, first):
+        layer = watch.layer
+        found, account = watch.results(self.sampled), self.account_of.get(id(layer.weight))
+        if account is not None:
+            found.update(account.results(self.sampled))
+        if self.wants(layer, "out_net_gradient", "out_start_l2"):
+            found.update(self.outgoing(layer))
+        if self.wants(layer, "pool_row_grad_rms", "pool_row_grad_zero_steps"):
+            rows = self.account_of[id(layer.pool.conv.weight)].results(self.sampled)
+            found.update(pool_row_grad_rms=rows["grad_norm_rms"], pool_row_grad_zero_steps=rows["grad_zero_steps"])
+        sampled = [("sampled", self.sampled)] if self.every > 1 else []
+        self.add_values("window", layer, found, ("window", index), ("first", first), ("last", self.step - 1), *sampled)
+
+    def add_values(self, kind, layer, found, *keys):
+        names = [(q[2], q[1]) for q in self.quantities if q[0] == kind and self.records(q[2], layer)]
+        if not names:
+            return
+        values = ",".join(f'"{name}":{_values(found.get(name), layer.channels if per == "node" else None)}'
+                          for name, per in names)
+        at = [pair for pair in keys if pair[0] not in ("images", "elements")]
+        rest = [pair for pair in keys if pair[0] in ("images", "elements")]
+        self.after.append(_record(kind, *at, ("layer", _text(layer.name)), *rest, ("values", "{" + values + "}")))
+
+    def outgoing(self, layer):
+        """Of all weights that read the layer: how far this window's gradients moved them, and what they were."""
+        accounts = [(self.account_of[id(reader.op.weight)], reader) for reader in layer.readers]
+        start = [_of_reader(_input_squares(a.start, r.op), r, layer.channels) for a, r in accounts]
+        moved = [_of_reader(_input_squares(a.gradient_sum, r.op), r, layer.channels) for a, r in accounts if a.split]
+        found = {"out_start_l2": sum(start).sqrt()}
+        if len(moved) == len(accounts):
+            found["out_net_gradient"] = sum(moved).sqrt()
+        return found
+
+    def add_timing(self, steps):
+        spent = self.train_ns - self.window_train_ns
+        self.after.append(_record(
+            "timing", ("step", self.step), ("threads", torch.get_num_threads()), ("step_ns", spent // max(1, steps)),
+            ("record_ns", max(0, self.own_time() - self.probe_ns)), ("probe_ns", self.probe_ns), ("train_ns", self.train_ns)))
+
+    # -- a probing --
+
+    def look(self):
+        """Judges every node on the probe images, in the state before the next step."""
+        start = time.perf_counter_ns()
+        looks, images = {layer: _Look(layer, self.graph) for layer in self.layers}, 0
+        self.probing = True
+        try:
+            images = self.pass_probe(looks)
+        finally:
+            self.probing = False
+        for layer in self.layers:
+            found = {**looks[layer].results(), **self.at_rest(layer)}
+            if "in_alive" in self.wanted and not layer.shared:
+                found["in_alive"] = looks[layer].in_alive(looks)
+            self.add_values("probe", layer, found, ("step", self.step), ("images", images),
+                            ("elements", images * layer.elements))
+            self.say_nonfinite_outputs(layer, found)
+        self.probed_step = self.step
+        self.probe_ns += time.perf_counter_ns() - start
+
+    def pass_probe(self, looks):
+        args, kwargs = self.arguments(self.probe)
+        images, size = _tensors((args, kwargs))[0].shape[0], self.probe_batch
+        norms = _normalisations(self.model)
+        with _undisturbed(self.model), torch.no_grad(), _plain_attention():
+            for first in range(0, images, size):
+                batch = _sliced(args, first, first + size), _sliced(kwargs, first, first + size)
+                for evaluation in (False, True) if norms else (False,):
+                    _set_mode(self.model, () if evaluation else norms)
+                    with _Probe(self.model, self.graph, looks, evaluation, both=not norms):
+                        self.model(*batch[0], **batch[1])
+        return images
+
+    def at_rest(self, layer):
+        """What the parameters themselves tell."""
+        found = {}
+        with torch.no_grad():
+            if layer.weight is not None:
+                rows = _rows(layer.weight.detach(), layer.source)
+                found.update(weight_l2=_row_norms(rows), weight_l1=rows.abs().sum(1, dtype=_wide(rows)))
+            for name, value in (("bias", layer.bias), ("gamma", layer.gamma), ("beta", layer.beta)):
+                found[name] = value
+            if layer.running:
+                found.update(running_mean=layer.norm_module.running_mean, running_var=layer.norm_module.running_var)
+            if layer.pool is not None:
+                found["pool_weight_l2"] = _row_norms(_rows(layer.pool.conv.weight.detach(), None))
+            if layer.read_by_weights and "out_l2" in self.wanted:
+                squares = [_of_reader(_input_squares(r.op.weight.detach(), r.op), r, layer.channels)
+                           for r in layer.readers]
+                found["out_l2"] = sum(squares).sqrt()
+        return found
+
+    def say_nonfinite_outputs(self, layer, found):
+        rms = found.get("rms")
+        if rms is not None and not bool(torch.isfinite(rms).all()):
+            self.say("activation", self.step, layer.name, int((~torch.isfinite(rms)).long().argmax()))
+
+    def end(self):
+        evaluated = self.last_eval or {"loss": "null", **{key: "null" for key in self.measures}}
+        more = [("nonfinite", self.nonfinite)] if self.nonfinite else []
+        self.file.add(_record("end", ("steps", self.step), ("status", '"finished"'), *evaluated.items(), *more))
+
+    def is_share(self, measure):
+        return measure == "accuracy"
+
 # ---- adapters: Lightning, Hugging Face ----
+
+def lightning_callback(directory, **options):
+    """A callback for Lightning's Trainer: Trainer(callbacks=[poolscope.lightning_callback("runs/a", probe=images)]).
+    options: those of record(). Losses are what training_step returns; a checkpoint holds what going on needs."""
+    try:
+        from lightning.pytorch import Callback
+    except ImportError:
+        from pytorch_lightning import Callback
+
+    class Recorder(Callback):
+        recorder = saved = None
+
+        def on_train_start(self, trainer, pl_module):
+            scaler = getattr(getattr(trainer, "precision_plugin", None), "scaler", None)
+            self.recorder = record(pl_module, trainer.optimizers, directory, resume=self.saved,
+                                   **{"scaler": scaler, **options})
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, *batch):
+            loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+            if loss is not None:
+                self.recorder.loss(loss)
+
+        def on_train_end(self, trainer, pl_module):
+            self.recorder.close()
+
+        def on_exception(self, trainer, pl_module, exception):
+            if self.recorder is not None:
+                self.recorder.close(finished=False)
+
+        def state_dict(self):
+            return self.recorder.state_dict() if self.recorder is not None and not self.recorder.closed else {}
+
+        def load_state_dict(self, state_dict):
+            self.saved = state_dict or None
+
+    return Recorder()
+
+
+def transformers_callback(directory, **options):
+    """A callback for Hugging Face's Trainer: Trainer(..., callbacks=[poolscope.transformers_callback("runs/a",
+    probe=images)]). Gradients are seen as they arrive, not in on_pre_optimizer_step, which comes after clipping. Losses
+    are those that the Trainer logs; one for each step with logging_steps=1."""
+    from transformers import TrainerCallback
+
+    class Recorder(TrainerCallback):
+        recorder = None
+
+        def on_train_begin(self, args, state, control, model=None, optimizer=None, **more):
+            chosen = {"steps": max(0, state.max_steps), "accumulate": args.gradient_accumulation_steps, **options}
+            self.recorder = record(model, optimizer, directory, **chosen)
+
+        def on_log(self, args, state, control, logs=None, **more):
+            if self.recorder is not None and args.logging_steps == 1 and "loss" in (logs or {}):
+                self.recorder.loss(logs["loss"])
+
+        def on_train_end(self, args, state, control, **more):
+            self.recorder.close()
+
+    return Recorder()
+
 
 # ======================================================================================================================
 # Pool Skip: the module, its controls, and how it is put into a network
