@@ -109,8 +109,8 @@ probe | node | mean_abs | output | mean of its absolute value
 probe | node | rms | output | root mean square of the gate output
 probe | node | image_spread | output | largest difference between a probe image's gate output and the first image's at \
 the same position
-probe | node | saturated | share | gate outputs at which the derivative of the gate is below 1e-3, though they are no 0 \
-of a ReLU
+probe | node | saturated | share | gate outputs at which the derivative of the gate is below 1e-3, though they are no \
+0 of a ReLU
 probe | node | at_ceiling | share | gate outputs exactly at the gate's ceiling, which take no gradient either
 probe | node | nonzero_eval | count | gate outputs that are not exactly 0, running statistics
 probe | node | nonzero_half | count | nonzero on the first half of the images of each probe batch
@@ -133,7 +133,7 @@ _LIGHT = "loss,lr,zeros,weight_l2"
 
 
 def _choose(items, names, what):
-    """Those of the names that comma-separated patterns choose, as `--record` has it: `a*,b`, or `-a*` for all others."""
+    """Those of the names that patterns choose, as `--record` has it: `a*,b`, or `-a*` for all others."""
     chosen = None
     for item in items:
         wanted, pattern = not item.startswith("-"), item.lstrip("-")
@@ -679,7 +679,7 @@ def _number(value, digits=9):
 def _values(values, count):
     """One number or an array of one for each channel; None: not measured."""
     if isinstance(values, torch.Tensor):
-        values = values.detach().double().cpu().tolist() if values.device.type != "mps" else values.detach().cpu().tolist()
+        values = values.detach().cpu().double().tolist()
     if count is None:
         return _number(values)
     return "[" + ",".join(map(_number, [None] * count if values is None else values)) + "]"
@@ -758,7 +758,9 @@ def _input_squares(tensor, op):
     squares = tensor.to(_wide(tensor)) ** 2
     if op.name in _TRANSPOSED:
         return squares.flatten(1).sum(1)
-    return squares.unflatten(0, (op.groups, -1)).flatten(3).sum((1, 3)).flatten() if squares.dim() > 2 else squares.sum(0)
+    if squares.dim() == 2:
+        return squares.sum(0)
+    return squares.unflatten(0, (op.groups, -1)).flatten(3).sum((1, 3)).flatten()
 
 
 def _of_reader(values, reader, channels):
@@ -781,9 +783,9 @@ def _moving_inputs(op):
 
 
 class _Account:
-    """What moved a parameter over a window, as src/kernels/update_account.h has it. Under SGD and AdamW an update is the
-    sum of three parts: of this window's gradients (by a buffer that starts at zero with the window), of momentum carried
-    over its start (which only fades), and of weight decay. It only reads, around the optimiser's step.
+    """What moved a parameter over a window, as src/kernels/update_account.h has it. Under SGD and AdamW an update is
+    the sum of three parts: of this window's gradients (by a buffer that starts at zero with the window), of momentum
+    carried over its start (which only fades), and of weight decay. It only reads, around the optimiser's step.
     moves, splits: whether updates are recorded, and their parts."""
 
     STATE = ("start", "sums", "buffer", "gradient_sum", "decay_buffer", "decay_sum", "carried", "carried_norms",
@@ -1373,6 +1375,26 @@ class _Undo:
         self.remove = remove
 
 
+def _wrap_step(optimizer, before, after):
+    """Hooks of optimisers, for PyTorch before 2.0. Schedulers ask for a method, and mark what they have seen."""
+    step, own = optimizer.step, optimizer.__dict__.get("step")
+
+    def watched(_, *args, **kwargs):
+        before()
+        result = step(*args, **kwargs)
+        after()
+        return result
+
+    def remove():
+        if optimizer.__dict__.get("step") is ours:  # else another has wrapped it, and it hands on what does nothing now
+            optimizer.__dict__.pop("step")
+            optimizer.__dict__.update({"step": own} if own is not None else {})
+
+    watched.__dict__.update(getattr(step, "__dict__", {}))
+    optimizer.step = ours = types.MethodType(watched, optimizer)
+    return _Undo(remove)
+
+
 def _is_compiling():
     return hasattr(torch, "compiler") and hasattr(torch.compiler, "is_compiling") and torch.compiler.is_compiling()
 
@@ -1400,8 +1422,9 @@ class record:
 
     model       the network, plain or in DataParallel or DistributedDataParallel (where rank 0 writes); compile it after
     optimizer   one or a list; a step of the trace ends when all have stepped, or the next batch comes
-    probe       images on which nodes are judged at every window's end: a tensor, a tuple of arguments or a dict of them,
-                the first dimension counting images. None: nothing is probed, and `example` shows what the model takes
+    probe       images on which nodes are judged at every window's end: a tensor, a tuple of arguments or a dict of
+                them, the first dimension counting images. None: nothing is probed, and `example` shows what the model
+                takes
     seed, arm   of the run; arms are compared by pairs of equal seeds
     window      steps per window; every: record every so many steps alone
     level       "full", "light" (loss, lr, zeros, norms of weights, what is dead), or patterns as `--record` has them
@@ -1716,7 +1739,7 @@ class record:
                  "stage": layer.name.split(".")[0] if "." in layer.name else "",
                  "activation": gate.activation, "dead_means": gate.means, "norm": layer.norm_name,
                  "pool_skip": f"{layer.name}.pool_skip" if layer.pool is not None else None}
-        entry.update({key: value for key, value in (("ceiling", gate.ceiling), ("slope", gate.slope)) if value is not None})
+        entry.update({key: getattr(gate, key) for key in ("ceiling", "slope") if getattr(gate, key) is not None})
         if layer.norm_module is not None and hasattr(layer.norm_module, "eps"):
             entry["norm_eps"] = float(layer.norm_module.eps)
         fan_in = math.prod(source.weight_shape) // layer.channels if source else 0
@@ -1822,9 +1845,13 @@ class record:
                 called[place[0]][place[2]] = tap
         for module, uses in called.items():
             self.hook_module(module, uses)
-        begin = lambda module, *_: module is self.model and [count.clear() for count in self.counters] and None  # noqa: E731
-        self.hooks.append(self.model.register_forward_pre_hook(_Hook(begin)))
+        self.hooks.append(self.model.register_forward_pre_hook(_Hook(self.begin_pass)))
         self.listen({place: tap for place, tap in taps.items() if place not in hooked})
+
+    def begin_pass(self, module, inputs):
+        """Calls are counted from here on; replicas of DataParallel count their own."""
+        for count in self.counters if module is self.model else ():
+            count.clear()
 
     def hook_module(self, module, uses):
         """uses: the tap of each of its calls in a forward pass; with others between them, these have none."""
@@ -1882,16 +1909,7 @@ class record:
             self.hooks.append(optimizer.register_step_pre_hook(_Hook(before)))
             self.hooks.append(optimizer.register_step_post_hook(_Hook(after)))
             return
-        step = optimizer.step  # before PyTorch 2.0; ours is a method, too, as schedulers ask for one
-
-        def watched(_, *args, **kwargs):
-            before()
-            result = step(*args, **kwargs)
-            after()
-            return result
-
-        optimizer.step = types.MethodType(watched, optimizer)
-        self.hooks.append(_Undo(lambda: optimizer.__dict__.pop("step", None)))
+        self.hooks.append(_wrap_step(optimizer, before, after))
 
     # -- a step --
 
@@ -2058,8 +2076,8 @@ class record:
         if self.pending is not None:
             step, losses = self.pending["step"], [float(loss) for loss in self.pending["losses"]]
             loss = [("loss", sum(losses) / len(losses))] if losses else []
-            values = [(name, _number(value, 17)) for name, value in loss + self.pending["values"] if name in self.wanted]
-            self.file.add(_record("step", ("step", step), *values))
+            values = [(name, value) for name, value in loss + self.pending["values"] if name in self.wanted]
+            self.file.add(_record("step", ("step", step), *((name, _number(value, 17)) for name, value in values)))
             self.pending, after, self.after = None, self.after, []
             if loss and not math.isfinite(loss[0][1]):
                 self.say("loss", step)
@@ -2132,7 +2150,8 @@ class record:
         spent = self.train_ns - self.window_train_ns
         self.after.append(_record(
             "timing", ("step", self.step), ("threads", torch.get_num_threads()), ("step_ns", spent // max(1, steps)),
-            ("record_ns", max(0, self.own_time() - self.probe_ns)), ("probe_ns", self.probe_ns), ("train_ns", self.train_ns)))
+            ("record_ns", max(0, self.own_time() - self.probe_ns)), ("probe_ns", self.probe_ns),
+            ("train_ns", self.train_ns)))
 
     # -- a probing --
 
