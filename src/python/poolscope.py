@@ -21,18 +21,23 @@ gives the same bits as without it, and when the recorder is closed, no hook is l
 """
 import collections
 import contextlib
+import copy
+import ctypes
 import fnmatch
+import hashlib
 import json
 import math
 import os
 import platform
 import random
+import sys
 import time
 import types
 import warnings
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
@@ -2293,10 +2298,341 @@ def transformers_callback(directory, **options):
 # `pool_size`, `mode` ("full", "conv+skip", "grid+conv+skip", "grid-energy+conv+skip"), `cut` ("none", "forward",
 # "gradient") and `conv`. The recorder takes the whole module for one operation.
 
+POOL_SKIP_MODES = ("full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip")
+POOL_SKIP_CUTS = ("none", "forward", "gradient")
+_LARGEST_WINDOW = {2: 16, 3: 6}
+
+
+def _seed_of(*words):
+    """63 bits that depend on the words alone."""
+    digest = hashlib.sha256("\0".join(str(word) for word in words).encode())
+    return int.from_bytes(digest.digest()[:8], "little") >> 1
+
+
+_drawn = {"state": None, "count": 0}
+
+
+def _seed_of_this_place():
+    """From the state that random numbers are in, without taking any: a script that starts from a seed gets the same
+    modules every time. Modules that are made without a draw between them get different ones."""
+    state = hashlib.sha256(_bytes_of(torch.get_rng_state())).hexdigest()
+    _drawn["count"] = _drawn["count"] + 1 if _drawn["state"] == state else 0
+    _drawn["state"] = state
+    return _seed_of(state, _drawn["count"])
+
+
+class PoolSkip(nn.Module):
+    """o = y + conv3x3(unpool(maxpool(y))) (Sun et al. 2025, arXiv 2409.13154), and its controls, as poolscope computes
+    them: windows of pool_size in every direction (pool_size: a whole number), rows and columns beyond the last whole
+    window belong to none. `mode` is one of POOL_SKIP_MODES, `cut` one of POOL_SKIP_CUTS; what they mean stands in
+    poolscope's src/layers/README.md. dims: 2, or 3 for maps with depth. zero_init: the convolution starts at zero, so
+    that the module changes nothing until it learns. clip: a pool_size larger than a map is cut to it; else that is an
+    error.
+
+    Takes no number from PyTorch's random state, so that a backbone built around it is the one built without. `seed`:
+    what its own convolution starts from; left out, it follows from the random state as it is."""
+
+    observer = None
+
+    def __init__(self, channels, pool_size=2, mode="full", cut="none", zero_init=False, dims=2, clip=False, seed=None,
+                 device=None, dtype=None):
+        super().__init__()
+        if mode not in POOL_SKIP_MODES:
+            raise ValueError(f"PoolSkip: there is no mode {mode!r}; choose one of {', '.join(POOL_SKIP_MODES)}")
+        if cut not in POOL_SKIP_CUTS:
+            raise ValueError(f"PoolSkip: there is no cut {cut!r}; choose one of {', '.join(POOL_SKIP_CUTS)}")
+        if dims not in (2, 3):
+            raise ValueError(f"PoolSkip: dims must be 2 or 3, not {dims!r}")
+        if not isinstance(pool_size, int) or not 1 <= pool_size <= _LARGEST_WINDOW[dims]:
+            raise ValueError(f"PoolSkip: pool_size must be a whole number from 1 to {_LARGEST_WINDOW[dims]} "
+                             f"({dims}D), not {pool_size!r}")
+        if cut != "none" and mode == "pool+conv":
+            raise ValueError(f"PoolSkip: a cut needs a mode with a skip; {mode!r} has nothing but the path to cut")
+        if zero_init and mode == "pool+skip":
+            raise ValueError(f"PoolSkip: zero_init needs a mode with a convolution, and {mode!r} has none")
+        self.channels, self.pool_size, self.mode, self.cut = channels, pool_size, mode, cut
+        self.dims, self.clip, self.zero_init = dims, clip, zero_init
+        self.conv = None if mode == "pool+skip" else self._convolution(seed, device, dtype)
+
+    def _convolution(self, seed, device, dtype):
+        kind = nn.Conv2d if self.dims == 2 else nn.Conv3d
+        conv = nn.utils.skip_init(kind, self.channels, self.channels, 3, padding=1, device=device or "cpu", dtype=dtype)
+        generator = torch.Generator().manual_seed(_seed_of_this_place() if seed is None else seed)
+        bound = 0 if self.zero_init else (self.channels * 3 ** self.dims) ** -0.5
+        with torch.no_grad():  # uniform within +-bound, weights and bias, as PyTorch's own convolutions
+            for parameter in (conv.weight, conv.bias):
+                parameter.copy_((torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound)
+        return conv
+
+    def extra_repr(self):
+        return f"{self.channels}, pool_size={self.pool_size}, mode={self.mode!r}" + (
+            "" if self.cut == "none" else f", cut={self.cut!r}")
+
+    def window(self, y):
+        """The side of the windows on this map."""
+        if y.dim() != self.dims + 2:
+            raise ValueError(f"PoolSkip: takes n x c x {'' if self.dims == 2 else 'd x '}h x w, not "
+                             f"{'x'.join(map(str, y.shape))}; say dims={5 - self.dims} for the other")
+        side = min(y.shape[2:])
+        if self.pool_size <= side or self.mode == "conv+skip":
+            return self.pool_size
+        if self.clip:
+            return side
+        raise ValueError(f"PoolSkip: pool_size {self.pool_size} is larger than the map "
+                         f"({'x'.join(map(str, y.shape[2:]))}); take a smaller one here, or clip=True")
+
+    def _largest(self, y, e):
+        """Where each window's maximum lies (the first in scan order)."""
+        pool = functional.max_pool2d if self.dims == 2 else functional.max_pool3d
+        _, places = pool(y, e, e, return_indices=True)
+        mask = torch.zeros(y.shape, dtype=torch.bool, device=y.device)
+        mask.flatten(2).scatter_(2, places.flatten(2), True)
+        return mask
+
+    def _first(self, y, e):
+        """The first position of every whole window: the same for all channels."""
+        mask = torch.zeros((1, 1) + tuple(y.shape[2:]), dtype=torch.bool, device=y.device)
+        mask[(slice(None), slice(None)) + tuple(slice(0, side // e * e, e) for side in y.shape[2:])] = True
+        return mask
+
+    def _energy(self, y, mask):
+        kept = torch.where(mask, y, torch.zeros((), dtype=y.dtype, device=y.device)).double()
+        return kept.square().sum([0] + list(range(2, y.dim())), keepdim=True)
+
+    def select(self, y):
+        """u: y at one place of each window, 0 elsewhere. What is chosen is constant to the gradient."""
+        e = self.window(y)
+        if e == 1 or self.mode == "conv+skip":
+            return y
+        zero = torch.zeros((), dtype=y.dtype, device=y.device)
+        with torch.no_grad():
+            grid = self.mode.startswith("grid")
+            mask = self._first(y, e) if grid else self._largest(y, e)
+            scale = None
+            if self.mode.startswith("grid-energy"):
+                present = self._energy(y, mask)
+                wanted = self._energy(y, self._largest(y, e))
+                scale = torch.where(present == 0, torch.ones_like(present), (wanted / present).sqrt()).to(y.dtype)
+        u = torch.where(mask, y, zero)
+        return u if scale is None else u * scale
+
+    def forward(self, y):
+        source = y if self.observer is None else self.observer.alias(y)
+        path = self.select(source.detach() if self.cut == "gradient" else source)
+        if self.conv is not None:
+            path = self.conv(path)
+        if self.mode == "pool+conv":
+            output = path
+        else:
+            output = y + (path - path.detach() if self.cut == "forward" else path)
+        if self.observer is not None:
+            self.observer.seen(y, path, output)
+        return output
+
+
+class _PoolSkipped:
+    """A convolution with a Pool Skip behind it that keeps its place and the names of its own weights."""
+
+    def forward(self, *arguments, **named):
+        return self.pool_skip(super().forward(*arguments, **named))
+
+
+class Conv2dPoolSkip(_PoolSkipped, nn.Conv2d):
+    pass
+
+
+class Conv3dPoolSkip(_PoolSkipped, nn.Conv3d):
+    pass
+
+
+_pool_skipped = {nn.Conv2d: Conv2dPoolSkip, nn.Conv3d: Conv3dPoolSkip}
+
+
+def _pool_skipped_class(kind):
+    if kind not in _pool_skipped:  # a convolution of the user's, or one that is reparametrised
+        _pool_skipped[kind] = type(kind.__name__ + "PoolSkip", (_PoolSkipped, kind), {"__module__": __name__})
+    return _pool_skipped[kind]
+
+
+def _choice(rule, name, module):
+    """What a rule says of one convolution: arguments of PoolSkip; None: no Pool Skip here."""
+    if callable(rule):
+        chosen = rule(name, module)
+    elif isinstance(rule, dict):
+        chosen = next((value for pattern, value in rule.items() if fnmatch.fnmatchcase(name, pattern)), None)
+    else:
+        chosen = rule
+    if isinstance(chosen, bool) or not isinstance(chosen, (int, dict, type(None))):
+        raise TypeError(f"insert_pool_skip: the rule says {chosen!r} of \"{name}\"; say a pool size, 0 or None for no "
+                        "Pool Skip, or a dictionary of PoolSkip's arguments")
+    return {"pool_size": chosen} if isinstance(chosen, int) and chosen else chosen or None
+
+
+def insert_pool_skip(model, rule=2, seed=None, inplace=False, **arguments):
+    """A copy of the model with a Pool Skip behind its 2D and 3D convolutions, for the arm of a pair: the backbone has
+    the same weights and the same names, and no random number is taken from PyTorch's state. Insert before the optimiser
+    is made.
+
+    rule: a pool size for every convolution; or {pattern: pool size} over the names of modules, of which the first that
+    fits counts ({"layer1.*": 2}); or a function of (name, module) that says a pool size, a dictionary of PoolSkip's
+    arguments, or None for no Pool Skip here. arguments: what goes to every PoolSkip (mode=, cut=, zero_init=). A pool
+    size larger than a map is cut to it.
+
+    The convolution "NAME" keeps its place and its names ("NAME.weight"); the module is "NAME.pool_skip". seed: of the
+    modules' own weights, which also depend on the names; left out, the one PyTorch was seeded with."""
+    model = model if inplace else copy.deepcopy(model)
+    seed = torch.initial_seed() if seed is None else seed
+    inserted = 0
+    for name, module in list(model.named_modules()):
+        if not isinstance(module, (nn.Conv2d, nn.Conv3d)) or isinstance(module, _PoolSkipped):
+            continue
+        if any(isinstance(outer, PoolSkip) for outer in _modules_around(model, name)):
+            continue
+        chosen = _choice(rule, name, module)
+        if chosen is None:
+            continue
+        dims = 2 if isinstance(module, nn.Conv2d) else 3
+        given = {"clip": True, "seed": _seed_of(seed, name), **arguments, **chosen}
+        skip = PoolSkip(module.out_channels, dims=dims, device=module.weight.device, dtype=module.weight.dtype, **given)
+        skip.train(module.training)
+        module.pool_skip = skip
+        module.__class__ = _pool_skipped_class(type(module))
+        inserted += 1
+    if not inserted:
+        raise ValueError("insert_pool_skip: no convolution was chosen; the model has "
+                         f"{sum(isinstance(m, (nn.Conv2d, nn.Conv3d)) for m in model.modules())} in 2D and 3D, and the "
+                         "rule names none of them")
+    return model
+
+
+def _modules_around(model, name):
+    """The modules that hold the one of this name, the outermost first."""
+    at = model
+    for word in name.split(".")[:-1]:
+        yield at
+        at = getattr(at, word)
+    yield at
+
+
 # ======================================================================================================================
 # Pairs: digests of what must be equal in two runs
 # ======================================================================================================================
 
+_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+
+
+def _plain_name(name):
+    """Without the words that torch.compile and its like put into names."""
+    for wrapper in _WRAPPERS:
+        name = name.replace(wrapper, "")
+    return name
+
+
+def _without_wrappers(model):
+    """The user's own model: not DataParallel's, DistributedDataParallel's or torch.compile's wrapper of it."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while isinstance(model, wrappers) or hasattr(model, "_orig_mod"):
+        model = model.module if isinstance(model, wrappers) else model._orig_mod
+    return model
+
+
+def _bytes_of(tensor):
+    """The values row by row, little-endian."""
+    tensor = tensor.detach().to("cpu").contiguous()
+    if tensor.numel() == 0:
+        return b""
+    if sys.byteorder == "big" and tensor.element_size() > 1:
+        tensor = tensor.reshape(-1, 1).view(torch.uint8).flip(1).contiguous()
+    return ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+
+
+def _tensors_of_backbone(model, names):
+    """(name in the baseline, tensor) of every parameter and buffer that is not a Pool Skip's."""
+    baseline = _baseline_paths(model, names)
+    for path, module in model.named_modules(remove_duplicate=False):
+        if not any(isinstance(holder, PoolSkip) for holder in [*_modules_around(model, path), module]):
+            old = _plain_name(baseline.get(path, path) + ".")
+            for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+                if tensor is not None:
+                    yield old.lstrip(".") + name, tensor
+
+
+def pairing_digest(model, names=None):
+    """What "backbone" in a trace's "pairing" is: a digest of names, shapes and values of all that is not a Pool Skip
+    (poolscope's src/trace/FORMAT.md). Two runs that start from models with the same digest are a pair. Names are those
+    of the network without Pool Skips: one that stands in a Sequential is not counted there. names: further ones, as for
+    `record` ({a module's path here: its path in the baseline})."""
+    digest = hashlib.sha256()
+    tensors = _tensors_of_backbone(_without_wrappers(model), names)
+    for name, tensor in sorted(((name.encode(), tensor) for name, tensor in tensors), key=lambda pair: pair[0]):
+        values = tensor.detach().to(torch.float32 if tensor.is_floating_point() else torch.int64)
+        digest.update(name + b"\0" + ",".join(map(str, tensor.shape)).encode() + b"\0" + _bytes_of(values))
+    return "sha256:" + digest.hexdigest()
+
+
 # ======================================================================================================================
 # Export: a network as poolscope's JSON graph
 # ======================================================================================================================
+
+# ---- weights as safetensors ----
+
+_SAFE_TYPES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
+               torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8",
+               torch.bool: "BOOL"}
+
+
+def save_weights(model, path, metadata=None):
+    """Writes a model's weights, or a dictionary of tensors by name, as safetensors: an 8-byte length, a JSON header,
+    the values. Tensors that share their memory are written each by itself. metadata: a dictionary of texts."""
+    state = model if isinstance(model, dict) else _without_wrappers(model).state_dict()
+    tensors = {_plain_name(name): tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    header, end = ({"__metadata__": metadata} if metadata else {}), 0
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _SAFE_TYPES:
+            raise TypeError(f"save_weights: \"{name}\" holds {tensor.dtype}, which the format has no name for; convert "
+                            "it, or leave it out")
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _SAFE_TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with _whole_file(path) as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for tensor in tensors.values():
+            stream.write(_bytes_of(tensor))
+
+
+def load_weights(path):
+    """The tensors of a safetensors file by name, for model.load_state_dict; of a checkpoint of poolscope without the
+    optimiser's. A run's directory stands for its last checkpoint."""
+    if os.path.isdir(path):
+        path = os.path.join(path, "checkpoint.safetensors")
+    types, tensors = {name: kind for kind, name in _SAFE_TYPES.items()}, {}
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > os.path.getsize(path):
+            raise ValueError(f"{path}: is no safetensors file; PyTorch's own are read with torch.load")
+        header, data = json.loads(stream.read(length)), bytearray(stream.read())
+    for name, entry in header.items():
+        if name == "__metadata__" or name.startswith("optimiser/"):
+            continue
+        start, end = entry["data_offsets"]
+        if end > len(data) or entry["dtype"] not in types:
+            raise ValueError(f"{path}: \"{name}\" is cut short, or of a number type that is not read "
+                             f"({entry['dtype']})")
+        flat = torch.frombuffer(data[start:end], dtype=types[entry["dtype"]]) if end > start else torch.empty(
+            0, dtype=types[entry["dtype"]])
+        tensors[name] = flat.reshape(entry["shape"]).clone()
+    return tensors
+
+
+@contextlib.contextmanager
+def _whole_file(path):
+    """A file to write to that takes its place when it is whole."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
