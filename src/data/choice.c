@@ -259,6 +259,8 @@ static int leave_out(ps_source_place *place, int count, bool *const bad[PS_SOURC
     return kept;
 }
 
+bool ps_choice_has_fold(const ps_dataset_options *options) { return options->folds > 0 || options->split_file != NULL; }
+
 ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dataset_options *options,
                          bool *const bad[PS_SOURCE_PARTS], ps_choice *out) {
     size_t most = (size_t)source->count[PS_SOURCE_TRAIN] + (size_t)source->count[PS_SOURCE_TEST];
@@ -268,7 +270,7 @@ ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dat
     PS_TRY_CLEANUP(PS_ALLOC(most, &all.train, "data set"));
     PS_TRY_CLEANUP(PS_ALLOC(most, &all.test, "data set"));
     PS_TRY_CLEANUP(PS_ALLOC(most, &out->place, "data set"));
-    if (options->folds > 0 || options->split_file != NULL) PS_TRY_CLEANUP(stock_fold(name, source, options, &all));
+    if (ps_choice_has_fold(options)) PS_TRY_CLEANUP(stock_fold(name, source, options, &all));
     else stock_parts(source, &all);
     all.train_count = leave_out(all.train, all.train_count, bad);
     all.test_count = leave_out(all.test, all.test_count, bad);
@@ -278,6 +280,27 @@ cleanup:
     ps_free(all.train);
     ps_free(all.test);
     if (status != PS_OK) ps_choice_clear(out);
+    return status;
+}
+
+static int compare_indices(const void *a_, const void *b_) {
+    const int *a = a_, *b = b_;
+    return (*a > *b) - (*a < *b);
+}
+
+ps_status ps_choice_training(const char *name, const ps_source *source, const ps_dataset_options *options, int **index,
+                             int *count) {
+    ps_dataset_options fold = {.fold = options->fold, .folds = options->folds, .split_file = options->split_file};
+    ps_choice choice;
+    *index = NULL;
+    *count = 0;
+    PS_TRY(ps_choice_make(name, source, &fold, NULL, &choice));
+    int training = choice.count[PS_SPLIT_TRAIN];
+    ps_status status = PS_ALLOC((size_t)training, index, "folds");
+    for (int i = 0; status == PS_OK && i < training; i++) (*index)[i] = choice.place[i].index;
+    if (status == PS_OK) qsort(*index, (size_t)training, sizeof **index, compare_indices);
+    if (status == PS_OK) *count = training;
+    ps_choice_clear(&choice);
     return status;
 }
 

@@ -22,6 +22,13 @@ ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dat
                          bool *const bad[PS_SOURCE_PARTS], ps_choice *out);
 void ps_choice_clear(ps_choice *choice);
 
+/* Whether a fold is held out. */
+bool ps_choice_has_fold(const ps_dataset_options *options);
+/* Which samples of the training part no fold holds out, whatever is made of them later (limits, the probe set): all that
+ * may be looked at in order to choose. *index [*count], in the order of the source, is the caller's (ps_free). */
+ps_status ps_choice_training(const char *name, const ps_source *source, const ps_dataset_options *options, int **index,
+                             int *count);
+
 /* Fold `fold` of `folds`, as scikit-learn's KFold(folds, shuffle=True, random_state=12345) cuts 0 .. count - 1, which
  * is what nnU-Net does with the names of its cases in order: the old shuffle of NumPy on a Mersenne Twister. order
  * [count] is that shuffle, in [count] true for what is held out. */

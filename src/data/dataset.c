@@ -190,6 +190,9 @@ static ps_status choose_samples(ps_dataset *dataset, const ps_dataset_options *o
     ps_status status = PS_OK;
     for (int part = 0; part < PS_SOURCE_PARTS; part++)
         PS_TRY_CLEANUP(PS_ALLOC((size_t)source->count[part], &bad[part], "data set"));
+    for (int part = 0; part < PS_SOURCE_PARTS && source->functions->bad != NULL; part++)
+        for (int i = 0; i < source->count[part]; i++)
+            bad[part][i] = source->functions->bad(source, (ps_source_part)part, i);
     status = open_samples(dataset, options, source, bad);
 cleanup:
     for (int part = 0; part < PS_SOURCE_PARTS; part++) ps_free(bad[part]);

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/progress.h"
 #include "core/rng.h"
+#include "data/choice.h"
 #include "data/crop_box.h"
 
 enum { DRAWN_MOST = 100000, DRAWN_LEAST = 1000, DRAWN_IN_ALL = 20000000 };
@@ -89,36 +90,44 @@ typedef struct {
     float *pixel;
     int16_t *label;
     double *kept; /* [cases] */
+    int *index;   /* [cases]: which samples of the training part they are */
     sample_pool pool;
 } workroom;
 
-static ps_status read_case(const ps_source *source, int index, workroom *w, ps_fingerprint *out) {
+static ps_status read_case(const ps_source *source, int index, int i, workroom *w, ps_fingerprint *out) {
     ps_sample_size size;
     ps_shape shape;
     source->functions->size(source, PS_SOURCE_TRAIN, index, &size);
-    source->functions->original(source, PS_SOURCE_TRAIN, index, &shape, out->mm[index]);
+    source->functions->original(source, PS_SOURCE_TRAIN, index, &shape, out->mm[i]);
     PS_TRY(source->functions->decode(source, PS_SOURCE_TRAIN, index, w->pixel, w->label));
     ps_crop_box box = ps_crop_box_find(w->pixel, size.pixels);
     double positions = 1;
-    for (int i = 0; i < 3; i++) {
-        out->shape[index][i] = box.count[i];
-        positions *= box.count[i];
+    for (int k = 0; k < 3; k++) {
+        out->shape[i][k] = box.count[k];
+        positions *= box.count[k];
     }
-    if (shape.d == 1) out->mm[index][0] = no_depth_mm;
-    w->kept[index] = positions / (double)ps_shape_positions(size.pixels);
+    if (shape.d == 1) out->mm[i][0] = no_depth_mm;
+    w->kept[i] = positions / (double)ps_shape_positions(size.pixels);
     return draw_values(&w->pool, index, size.pixels, w->pixel, w->label);
 }
 
-static ps_status read_cases(const ps_source *source, const char *title, bool quiet, workroom *w, ps_fingerprint *out) {
+static ps_status read_cases(ps_source *source, const char *title, bool quiet, workroom *w, ps_fingerprint *out) {
     ps_progress progress;
     ps_status status = PS_OK;
-    ps_progress_start(&progress, title, (uint64_t)out->cases, 0, quiet);
-    for (int i = 0; status == PS_OK && i < out->cases; i++) {
-        status = read_case(source, i, w, out);
+    int cases = out->cases;
+    ps_progress_start(&progress, title, (uint64_t)cases, 0, quiet);
+    out->cases = 0;
+    for (int i = 0; status == PS_OK && i < cases; i++) {
+        status = read_case(source, w->index[i], out->cases, w, out);
+        if (status == PS_OK) out->cases++;
+        else status = ps_source_leave_out(source, status);
         ps_progress_update(&progress, (uint64_t)i + 1, NULL);
     }
     ps_progress_end(&progress, NULL);
-    if (status != PS_OK) return status;
+    return status;
+}
+
+static ps_status sum_up_all(workroom *w, ps_fingerprint *out) {
     if (w->pool.count == 0)
         return ps_fail(PS_ERR_INPUT,
                        "no position of the training cases has a label above 0; are these the label maps?");
@@ -131,7 +140,7 @@ static ps_status prepare(const ps_source *source, workroom *w, ps_fingerprint *o
     size_t pixels = 0, labels = 0;
     for (int i = 0; i < out->cases; i++) {
         ps_sample_size size;
-        source->functions->size(source, PS_SOURCE_TRAIN, i, &size);
+        source->functions->size(source, PS_SOURCE_TRAIN, w->index[i], &size);
         out->channels = size.pixels.c;
         if (ps_shape_elements(size.pixels) > pixels) pixels = ps_shape_elements(size.pixels);
         if (ps_shape_positions(size.mask) > labels) labels = ps_shape_positions(size.mask);
@@ -150,18 +159,22 @@ static ps_status prepare(const ps_source *source, workroom *w, ps_fingerprint *o
     return create_pool(&w->pool, out->cases, out->channels);
 }
 
-ps_status ps_fingerprint_take(const ps_source *source, const char *title, bool quiet, ps_fingerprint *out) {
+ps_status ps_fingerprint_take(ps_source *source, const char *name, const ps_dataset_options *options, bool quiet,
+                              ps_fingerprint *out) {
     workroom w = {0};
     memset(out, 0, sizeof *out);
     if (source->functions->original == NULL || source->labels != PS_LABEL_MASK || source->type != PS_PIXEL_FLOAT)
         return ps_fail(PS_ERR_USAGE,
                        "plans are made for volumes with label maps, as msd:DIR, btcv:DIR and synthetic-3d have "
                        "them; these data are none");
-    out->cases = source->count[PS_SOURCE_TRAIN];
+    PS_TRY(ps_choice_training(name, source, options, &w.index, &out->cases));
     out->classes = source->classes;
     ps_status status = prepare(source, &w, out);
-    if (status == PS_OK) status = read_cases(source, title, quiet, &w, out);
+    if (status == PS_OK) status = read_cases(source, name, quiet, &w, out);
+    if (status == PS_OK) status = ps_source_check_bad(source, name, options->skip_bad);
+    if (status == PS_OK) status = sum_up_all(&w, out);
     for (int c = 0; c < PS_FINGERPRINT_CHANNELS; c++) ps_free(w.pool.value[c]);
+    ps_free(w.index);
     ps_free(w.kept);
     ps_free(w.pixel);
     ps_free(w.label);

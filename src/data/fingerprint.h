@@ -1,4 +1,4 @@
-/* What a set of volumes is like: all that a plan (data/plan.h) is made from. Every training case is read once. The
+/* What a set of volumes is like: all that a plan (data/plan.h) is made from. Every case asked for is read once. The
  * definitions are those of nnU-Net's fingerprint (Isensee et al., Nature Methods 2021; version 2). */
 #ifndef PS_DATA_FINGERPRINT_H
 #define PS_DATA_FINGERPRINT_H
@@ -24,9 +24,12 @@ typedef struct {
     char channel_name[PS_FINGERPRINT_CHANNELS][PS_CLASS_NAME_SIZE]; /* "" where it is not known */
 } ps_fingerprint;
 
-/* Reads the training part of a source of floats with masks and a unit (`original`); title: of the progress line. *out
- * is to be cleared after a failure, too. */
-ps_status ps_fingerprint_take(const ps_source *source, const char *title, bool quiet, ps_fingerprint *out);
+/* Of the training part of a source of floats with masks and a unit (`original`), its cases without a fold that is held
+ * out (fold, folds, split_file of the options). Cases that cannot be decoded are left out of the source's list of such,
+ * too (skip_bad), or refused. name: of the data, for sentences and the progress line. *out is to be cleared after a
+ * failure, too. */
+ps_status ps_fingerprint_take(ps_source *source, const char *name, const ps_dataset_options *options, bool quiet,
+                              ps_fingerprint *out);
 void ps_fingerprint_clear(ps_fingerprint *fingerprint);
 
 /* The value below which a share (0 to 1) of the values lie, linear between neighbours, as numpy.percentile has it; the

@@ -54,6 +54,8 @@ void ps_plan_show(const ps_plan *plan, FILE *stream);
 void ps_plan_write(const ps_plan *plan, FILE *stream);
 /* Reads such JSON; what is missing or impossible is named. */
 ps_status ps_plan_read(const char *path, ps_plan *out);
+/* The same of a text; where: what it is called in sentences. */
+ps_status ps_plan_parse(const char *text, const char *where, ps_plan *out);
 
 const char *ps_normalisation_name(ps_normalisation normalisation);
 

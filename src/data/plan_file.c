@@ -299,11 +299,21 @@ static ps_status read_document(const cJSON *document, const char *path, ps_plan 
     return read_network(document, "2d", 2, path, &out->flat);
 }
 
-ps_status ps_plan_read(const char *path, ps_plan *out) {
-    cJSON *document = NULL;
+static ps_status read_and_delete(cJSON *document, const char *where, ps_plan *out) {
     memset(out, 0, sizeof *out);
-    PS_TRY(ps_json_read(path, &document));
-    ps_status status = read_document(document, path, out);
+    ps_status status = read_document(document, where, out);
     cJSON_Delete(document);
     return status;
+}
+
+ps_status ps_plan_read(const char *path, ps_plan *out) {
+    cJSON *document;
+    PS_TRY(ps_json_read(path, &document));
+    return read_and_delete(document, path, out);
+}
+
+ps_status ps_plan_parse(const char *text, const char *where, ps_plan *out) {
+    cJSON *document;
+    PS_TRY(ps_json_parse(text, where, &document));
+    return read_and_delete(document, where, out);
 }

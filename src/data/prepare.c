@@ -13,6 +13,7 @@ typedef struct {
     double wanted[3];
     int cropped[3], side[3]; /* likewise: before and after resampling */
     int nearest;
+    bool bad; /* it cannot be read */
 } prepared;
 
 typedef struct {
@@ -275,6 +276,10 @@ static void close_set(ps_source *source) {
     ps_free(set);
 }
 
+static bool is_bad(const ps_source *source, ps_source_part part, int index) {
+    return ((const prepared_set *)source->state)->cases[part][index].bad;
+}
+
 static const ps_source_functions functions = {.size = size_of,
                                               .decode = decode,
                                               .close = close_set,
@@ -282,7 +287,8 @@ static const ps_source_functions functions = {.size = size_of,
                                               .path = path_of,
                                               .original = original,
                                               .truth = truth,
-                                              .restore = restore};
+                                              .restore = restore,
+                                              .bad = is_bad};
 
 /* ---- making ---- */
 
@@ -295,7 +301,7 @@ static ps_status look_at(prepared_set *set, ps_source_part part, int index) {
     set->inner.functions->size(&set->inner, part, index, &size);
     set->inner.functions->original(&set->inner, part, index, &shape, mm);
     if (size.pixels.c != set->plan.channels)
-        return ps_fail(PS_ERR_INPUT, "the plan is for data of %d channels, and these have %d; plan anew",
+        return ps_fail(PS_ERR_USAGE, "the plan is for data of %d channels, and these have %d; plan anew",
                        set->plan.channels, size.pixels.c);
     ps_status status = read_stored(set, part, index, &w);
     if (status == PS_OK) p->box = ps_crop_box_find(w.stored, size.pixels);
@@ -305,7 +311,14 @@ static ps_status look_at(prepared_set *set, ps_source_part part, int index) {
     return status;
 }
 
-static ps_status look_at_all(prepared_set *set, const char *name, bool quiet) {
+/* One that cannot be read is named by the source, which does not give it. */
+static ps_status note_bad(prepared_set *set, ps_source *out, ps_source_part part, int index, ps_status status) {
+    if (status == PS_OK) return PS_OK;
+    set->cases[part][index].bad = true;
+    return ps_source_leave_out(out, status);
+}
+
+static ps_status look_at_all(prepared_set *set, ps_source *out, const char *name, bool quiet) {
     ps_progress progress;
     uint64_t done = 0, total = 0;
     ps_status status = PS_OK;
@@ -314,7 +327,7 @@ static ps_status look_at_all(prepared_set *set, const char *name, bool quiet) {
     for (int part = 0; part < PS_SOURCE_PARTS && status == PS_OK; part++) {
         status = PS_ALLOC((size_t)set->inner.count[part], &set->cases[part], "cases");
         for (int i = 0; i < set->inner.count[part] && status == PS_OK; i++, done++) {
-            status = look_at(set, (ps_source_part)part, i);
+            status = note_bad(set, out, (ps_source_part)part, i, look_at(set, (ps_source_part)part, i));
             ps_progress_update(&progress, done + 1, NULL);
         }
     }
@@ -350,5 +363,5 @@ ps_status ps_prepare(ps_source *source, const char *name, const ps_plan *plan, c
     set->resampling = options->resampling;
     set->inner = *source;
     hand_on(set, source);
-    return look_at_all(set, name, options->quiet);
+    return look_at_all(set, source, name, options->quiet);
 }

@@ -59,6 +59,8 @@ typedef struct {
     ps_status (*truth)(const ps_source *source, ps_source_part part, int index, int16_t *label);
     ps_status (*restore)(const ps_source *source, ps_source_part part, int index, const float *score, int classes,
                          int16_t *label);
+    /* Whether it is known already that a sample cannot be decoded (and left out, below). NULL: of none. */
+    bool (*bad)(const ps_source *source, ps_source_part part, int index);
 } ps_source_functions;
 
 struct ps_source {
@@ -88,7 +90,7 @@ ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps
 void ps_source_close(ps_source *source);
 
 /* For formats: a sample whose file opening could not make sense of (its failure is `status`) is in no part of the
- * source, and named; all others are looked at nevertheless, so that all that are bad are known at once. Whether that is
+ * source, or `bad`, and named; all others are looked at nevertheless, so that all that are bad are known at once. Whether that is
  * the end, the data set decides when the source is open (ps_dataset_options.skip_bad). Failures that are no fault of a
  * file (no memory) are handed on: PS_TRY(ps_source_leave_out(source, status)). */
 ps_status ps_source_leave_out(ps_source *source, ps_status status);

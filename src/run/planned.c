@@ -19,7 +19,7 @@ static ps_status plan_data(const ps_run_config *c, const ps_dataset_options *dat
     ps_source source;
     ps_fingerprint fingerprint = {0};
     ps_status status = open_source(c, data, &source);
-    if (status == PS_OK) status = ps_fingerprint_take(&source, c->data, !isatty(STDERR_FILENO), &fingerprint);
+    if (status == PS_OK) status = ps_fingerprint_take(&source, c->data, data, !isatty(STDERR_FILENO), &fingerprint);
     if (status == PS_OK) status = ps_plan_make(&fingerprint, plan);
     ps_fingerprint_clear(&fingerprint);
     ps_source_close(&source);
@@ -31,7 +31,8 @@ static ps_status plan_once(const ps_run_config *c, const ps_dataset_options *dat
     static char *latest_key;
     static ps_plan latest;
     char *key;
-    PS_TRY(ps_string_format(&key, "%s %d %d %d %d", c->data, c->size, c->probe, c->train_limit, c->skip_bad));
+    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d %d %s", c->data, c->size, c->probe, c->train_limit,
+                            c->test_limit, c->skip_bad, c->fold, c->folds, c->split_file));
     bool known = latest_key != NULL && strcmp(latest_key, key) == 0;
     ps_status status = known ? PS_OK : plan_data(c, data, &latest);
     free(latest_key);
@@ -49,6 +50,7 @@ ps_status ps_planned_read(const ps_run_config *c, const ps_dataset_options *data
     if (c->size > 0)
         return ps_fail(PS_ERR_USAGE, "--size and --plan both say how large samples become; leave --size out");
     if (strcmp(c->plan, "auto") == 0) PS_TRY(plan_once(c, data, plan));
+    else if (c->plan[0] == '{') PS_TRY(ps_plan_parse(c->plan, "the plan of the checkpoint", plan));
     else PS_TRY(ps_plan_read(c->plan, plan));
     *network = flat ? &plan->flat : &plan->full;
     if ((*network)->dimensions != 0) return PS_OK;
@@ -75,6 +77,19 @@ ps_status ps_planned_apply(ps_run_config *c, const ps_dataset_options *data) {
     free(c->patch_size);
     c->patch_size = text;
     return PS_OK;
+}
+
+ps_status ps_planned_text(const ps_run_config *c, const ps_dataset_options *data, char **text) {
+    ps_plan plan;
+    const ps_plan_network *network;
+    size_t length;
+    *text = NULL;
+    if (!ps_planned(c)) return PS_OK;
+    PS_TRY(ps_planned_read(c, data, &plan, &network));
+    FILE *stream = open_memstream(text, &length);
+    if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the plan");
+    ps_plan_write(&plan, stream);
+    return ps_memory_stream_close(stream, text, "the plan");
 }
 
 ps_status ps_planned_open(const ps_run_config *c, const ps_dataset_options *data, ps_dataset **out) {

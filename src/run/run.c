@@ -11,6 +11,7 @@
 #include "run/directory.h"
 #include "run/network.h"
 #include "run/pairing.h"
+#include "run/planned.h"
 #include "run/planted.h"
 #include "run/resume.h"
 #include "run/session.h"
@@ -39,6 +40,7 @@ typedef struct {
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char *registration; /* as the header has it; NULL: none */
     char fork_digest[17];
+    char *plan;      /* what the data are prepared by, as JSON; NULL: by none */
     char *planted;   /* run/planted.h: in this run, and in what it was forked from */
     bool goes_on;    /* from a checkpoint */
     ps_graph *graph; /* of that, until the session has it */
@@ -165,10 +167,11 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
     PS_TRY(ps_trace_flush(r->trace, true));
     PS_TRY(ps_string_format(&text,
                             "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\","
-                            "\"broken_steps\":%llu,\"planted\":%s,\"run\":%s}",
+                            "\"broken_steps\":%llu,\"planted\":%s%s%s,\"run\":%s}",
                             (unsigned long long)ps_trace_offset(r->trace),
                             (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
-                            (unsigned long long)r->broken_steps, r->planted, r->config_text));
+                            (unsigned long long)r->broken_steps, r->planted, r->plan != NULL ? ",\"plan\":" : "",
+                            r->plan != NULL ? r->plan : "", r->config_text));
     ps_status status =
         ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
@@ -411,7 +414,9 @@ static ps_status train(run *r) {
 
 /* A run that goes on has the network of its checkpoint, whatever has become of the file it was read from. */
 static ps_status open_session(run *r) {
+    const ps_dataset_options data = ps_session_data_options(r->config);
     PS_TRY(ps_session_open(&r->session, r->config, r->graph, r->options->threads));
+    PS_TRY(ps_planned_text(r->config, &data, &r->plan));
     if (r->graph != NULL) {
         r->goes_on = true;
         r->session.graph = r->graph;
@@ -453,6 +458,7 @@ cleanup:
     free(r.checkpoint_path);
     free(r.config_text);
     free(r.registration);
+    free(r.plan);
     free(r.planted);
     return status;
 }

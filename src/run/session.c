@@ -26,17 +26,13 @@ static ps_status read_patch(const ps_run_config *c, ps_dataset_options *data) {
     return PS_OK;
 }
 
-static ps_status read_fold(const ps_run_config *c, ps_dataset_options *data) {
+ps_status ps_session_check_fold(const ps_run_config *c) {
     bool listed = c->split_file[0] != '\0';
-    if (c->fold < 0 && (listed || ps_run_config_first_changed(c, "folds") != NULL))
+    if (c->fold < 0 && !c->given[PS_GIVEN_fold] && (listed || ps_run_config_first_changed(c, "folds") != NULL))
         return ps_fail(PS_ERR_USAGE,
                        "%s says what folds there are, and none is held out; say which with fold, or leave "
                        "it out",
                        listed ? "split_file" : "folds");
-    if (c->fold < 0) return PS_OK;
-    data->fold = c->fold;
-    if (listed) data->split_file = c->split_file;
-    else data->folds = c->folds;
     return PS_OK;
 }
 
@@ -56,6 +52,7 @@ static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) 
 
 /* Without what says which part of a sample is seen. */
 ps_dataset_options ps_session_data_options(const ps_run_config *c) {
+    bool held_out = c->fold >= 0, listed = held_out && c->split_file[0] != '\0';
     return (ps_dataset_options){.size = c->size,
                                 .probe_count = c->probe,
                                 .train_limit = c->train_limit,
@@ -64,13 +61,16 @@ ps_dataset_options ps_session_data_options(const ps_run_config *c) {
                                 .most_bytes = c->cache_mb > 0 ? (size_t)c->cache_mb << 20 : 1,
                                 .pad_background = c->pad_background,
                                 .skip_bad = c->skip_bad,
+                                .fold = held_out ? c->fold : 0,
+                                .folds = held_out && !listed ? c->folds : 0,
+                                .split_file = listed ? c->split_file : NULL,
                                 .seed = 0}; /* generated data are the same for every seed of the run, as files are */
 }
 
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = ps_session_data_options(c);
     PS_TRY(read_patch(c, &data));
-    PS_TRY(read_fold(c, &data));
+    PS_TRY(ps_session_check_fold(c));
     PS_TRY(read_moments(c, &data));
     return ps_planned(c) ? ps_planned_open(c, &data, dataset) : ps_dataset_open(c->data, &data, dataset);
 }
@@ -428,6 +428,18 @@ static ps_status refuse_lost_data(const ps_run_config *config, const char *path,
                    path, config->data);
 }
 
+/* Not planned anew: neither from data that are shown to it now, nor from a file that has changed. */
+static ps_status take_plan(const cJSON *json, ps_run_config *config) {
+    const cJSON *plan = cJSON_GetObjectItemCaseSensitive(json, "plan");
+    char *text = NULL;
+    if (plan == NULL) return PS_OK;
+    PS_TRY(ps_json_text(plan, &text));
+    free(config->plan);
+    ps_status status = ps_string_copy(text, &config->plan);
+    cJSON_free(text);
+    return status;
+}
+
 static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
                                  int threads) {
     cJSON *json;
@@ -435,6 +447,7 @@ static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, con
     PS_TRY(ps_checkpoint_open(path, &s->graph, &s->config_text, &s->step));
     PS_TRY(ps_json_parse(s->config_text, path, &json));
     ps_status status = ps_run_config_read_json(&s->config, cJSON_GetObjectItemCaseSensitive(json, "run"), path, NULL);
+    if (status == PS_OK) status = take_plan(json, &s->config);
     cJSON_Delete(json);
     PS_TRY(status);
     if (given != NULL) PS_TRY(ps_run_settings_apply(given, &s->config));

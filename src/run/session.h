@@ -38,8 +38,10 @@ typedef struct {
 ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
 void ps_session_close(ps_session *session);
 
-/* How it says that data are opened, but for patches, folds and moments. */
+/* How it says that data are opened, but for patches and moments; borrows its texts. */
 ps_dataset_options ps_session_data_options(const ps_run_config *config);
+/* Refuses folds of which none is held out, unless that is said (fold -1), as of a checkpoint that knows of folds. */
+ps_status ps_session_check_fold(const ps_run_config *config);
 /* The data that a configuration names; closed by the caller. */
 ps_status ps_session_open_data(const ps_run_config *config, ps_dataset **dataset);
 

@@ -1,13 +1,16 @@
 """`poolscope plan` against nnU-Net's own planner (the package nnunetv2): every figure of the plan, on the hippocampus cases where they are, and on three
 generated sets: isotropic, thick slices of CT that lie along another axis, MR of two channels with zeros around."""
+import gzip
 import json
 import os
+import random
 import shutil
+import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import difference, done, lacking, path, records, report, run, skip, trace  # noqa: E402
+from tap import difference, done, lacking, must, path, records, report, run, skip, trace  # noqa: E402
 
 # ---- the command by itself ----
 
@@ -25,7 +28,7 @@ for words, expected in ((["synthetic"], "label maps"), (["nothing:x"], "no forma
 
 # ---- training by a plan ----
 
-LIMITS = ["--train-limit", "6", "--test-limit", "2", "--probe", "2"]
+LIMITS = ["--train-limit", "6", "--test-limit", "2", "--probe", "3"]
 result = run("train", "--data", "synthetic-3d", *LIMITS, "--plan", path("plan.json"), "--graph", path("none.json"), "--out", path("run"))
 report(result.returncode == 2 and "none.json" in result.stderr, "a network that is not there, beside a plan", result.stderr)
 plan = json.loads(written)
@@ -51,6 +54,96 @@ for words, expected in ((["--plan", path("gone.json")], "gone.json"), (["--plan"
                         (["--data", "synthetic", "--plan", path("small.json")], "none")):
     result = run(*TRAIN, *words, "--out", "refused")
     report(result.returncode == 2 and expected in result.stderr and not os.path.exists(path("refused")), f"refused: {expected}", result.stderr)
+
+# ---- cases that are held out choose nothing ----
+
+
+def write_nifti(file, side, mm, code, bits, voxels):
+    header = struct.pack("<i36s8h14s3h8ff", 348, b"", 3, *side, 1, 1, 1, 1, b"", code, bits, 0, 1, *mm, 1, 1, 1, 1, 352)
+    header += b"\0" * (344 - len(header)) + b"n+1\0" + b"\0" * 4
+    with gzip.open(file, "wb") as stream:
+        stream.write(header + voxels)
+
+
+CASES, ODD = 6, 4
+
+
+def write_cases(folder, odd):
+    """A CT of two classes, of which one case is like no other: larger, coarser, brighter."""
+    for part in ("imagesTr", "labelsTr"):
+        os.makedirs(path(folder, part))
+    for i in range(CASES):
+        dice, other = random.Random(i), odd and i == ODD
+        side, mm, bright = ((40, 20, 24), (1, 1, 6), 5000) if other else ((20 + i, 18, 22 - i), (1, 1.5, 2), 100)
+        count = side[0] * side[1] * side[2]
+        label = bytes(dice.randrange(2) for _ in range(count))
+        values = [dice.gauss(bright * (1 + k), 10) for k in label]
+        write_nifti(path(folder, "imagesTr", f"case_{i}_0000.nii.gz"), side, mm, 16, 32, struct.pack(f"<{count}f", *values))
+        write_nifti(path(folder, "labelsTr", f"case_{i}.nii.gz"), side, mm, 2, 8, label)
+    with open(path(folder, "dataset.json"), "w") as stream:
+        json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": CASES, "file_ending": ".nii.gz"}, stream)
+
+
+def plan_of(folder, *words):
+    return must("plan", "msd:" + path(folder), "--json", "--quiet", *words).stdout
+
+
+write_cases("even", False)
+write_cases("odd", True)
+THREE = ["--folds", "3"]
+same = [k for k in range(3) if plan_of("even", *THREE, "--fold", str(k)) == plan_of("odd", *THREE, "--fold", str(k))]
+report(len(same) == 1, "of three folds the one that holds the odd case out is planned as if it were not there", same)
+held = str(same[0] if same else 0)
+report(json.loads(plan_of("odd", *THREE, "--fold", held))["cases"] == CASES - 2, "a plan says how many cases it was made from")
+report(plan_of("odd") != plan_of("even") and json.loads(plan_of("odd"))["cases"] == CASES, "without a fold all training cases are planned from")
+with open(path("lists.json"), "w") as stream:
+    json.dump([{"train": [f"case_{i}" for i in range(CASES) if i != ODD], "val": [f"case_{ODD}"]}], stream)
+LISTED = ["--split-file", path("lists.json"), "--fold", "0"]
+report(plan_of("odd", *LISTED) == plan_of("even", *LISTED) != plan_of("even"), "likewise by a list of names")
+for words, expected in ((["--fold", "3", *THREE], "fold 3 of 3"), (THREE, "say which with fold"), (["--split-file", path("lists.json")], "say which with fold")):
+    result = run("plan", "msd:" + path("even"), *words, "--quiet")
+    report(result.returncode == 2 and expected in result.stderr, f"refused: {' '.join(words)}", result.stderr)
+
+FOLD = ["train", "--plan", "auto", *THREE, "--probe", "1", "--batch", "1", "--model", "nnunet3d", "--width", "0.1", "--steps", "2", "--window", "1", "--quiet"]
+for name in ("even", "odd"):
+    must(*FOLD, "--data", "msd:" + path(name), "--fold", held, "--out", "held-" + name)
+kinds = [trace("held-" + name, without=("header", "timing", "eval", "end")) for name in ("even", "odd")]
+report(kinds[0] and difference(*kinds) == "", "and so it is trained: the same steps, windows and probings", difference(*kinds))
+configs = [records("held-" + name, "header")[0]["config"] for name in ("even", "odd")]
+report(all(configs[0][key] == configs[1][key] for key in ("batch", "patch_size")), "with the same patch and batch", configs)
+
+# ---- a network is used by the plan that it was trained by ----
+
+must("predict", "held-even", "--data", "msd:" + path("odd"), "--fold", "-1", "--split", "train", "--out", "by-its-own", "--quiet")
+with open(path("own.json"), "w") as stream:
+    stream.write(plan_of("even", *THREE, "--fold", held))
+must(*FOLD[:1], "--plan", path("own.json"), *FOLD[3:], "--data", "msd:" + path("even"), "--fold", held, "--out", "by-file")
+os.rename(path("own.json"), path("gone.json"))
+must("predict", "by-file", "--data", "msd:" + path("odd"), "--fold", "-1", "--split", "train", "--out", "by-a-file", "--quiet")
+maps = [sorted(name for name in os.listdir(path(folder)) if name.endswith(".nii.gz")) for folder in ("by-its-own", "by-a-file")]
+
+
+def content(folder, name):
+    with gzip.open(path(folder, name)) as stream:
+        return stream.read()
+
+
+report(len(maps[0]) == CASES - 1 and maps[0] == maps[1] and all(content("by-its-own", n) == content("by-a-file", n) for n in maps[0]),
+       "planned by itself or by a file, on other data a network sees them as it was trained to", maps)
+# ---- cases of which only the voxels are wrong ----
+
+BAD = {1: float("nan"), 3: float("inf")}
+for i, value in BAD.items():
+    voxels = struct.pack("<8f", 1, 2, value, 4, 5, 6, 7, 8)
+    write_nifti(path("even", "imagesTr", f"case_{i}_0000.nii.gz"), (2, 2, 2), (1, 1, 1), 16, 32, voxels)
+    write_nifti(path("even", "labelsTr", f"case_{i}.nii.gz"), (2, 2, 2), (1, 1, 1), 2, 8, bytes([0, 1] * 4))
+for words in (["plan", "msd:" + path("even")], [*[word for word in FOLD if word != "--quiet"], "--fold", "-1", "--data", "msd:" + path("even"), "--out", "refused"]):
+    result = run(*words)
+    report(result.returncode == 2 and all(f"case_{i}_0000" in result.stderr for i in BAD) and "--skip-bad" in result.stderr,
+           f"all that cannot be read are named: {words[0]}", result.stderr)
+    result = run(*words[:-1], words[-1].replace("refused", "skipped"), "--skip-bad")
+    report(result.returncode == 0 and all(f"case_{i}_0000" in result.stderr for i in BAD), f"or left out: {words[0]}", result.stderr)
+report(json.loads(run("plan", "msd:" + path("even"), "--skip-bad", "--json", "--quiet").stdout)["cases"] == CASES - 2, "a plan from what is left")
 
 SETS = "plans of nnU-Net"
 missing = lacking("numpy", "torch", "nibabel", "nnunetv2.experiment_planning.experiment_planners.default_experiment_planner")
@@ -141,19 +234,19 @@ def write_set(number, name, channels, labels, cases):
                    "numTraining": count, "file_ending": ".nii.gz"}, stream)
 
 
-random = numpy.random.default_rng(3)
+numbers = numpy.random.default_rng(3)
 
 
 def cases_of(count, shape, spread, spacing, labels, channels=1, zeros=0.0):
     """Volumes about a shape and a spacing, with boxes of labels; a share of each side is zero on both ends."""
     for _ in range(count):
-        sides = [max(2, int(n * random.uniform(1 - spread, 1 + spread))) for n in shape]
-        mm = [s * random.uniform(1 - spread, 1 + spread) for s in spacing]
+        sides = [max(2, int(n * numbers.uniform(1 - spread, 1 + spread))) for n in shape]
+        mm = [s * numbers.uniform(1 - spread, 1 + spread) for s in spacing]
         label = numpy.zeros(sides, dtype="u1")
         for k in range(1, labels):
-            start = [int(n * random.uniform(0.25, 0.55)) for n in sides]
+            start = [int(n * numbers.uniform(0.25, 0.55)) for n in sides]
             label[tuple(slice(a, a + max(1, n // 5)) for a, n in zip(start, sides))] = k
-        images = [random.normal(100 * (c + 1), 20, sides) + 150 * label for c in range(channels)]
+        images = [numbers.normal(100 * (c + 1), 20, sides) + 150 * label for c in range(channels)]
         for image in images:
             for axis, n in enumerate(sides):
                 edge = int(n * zeros)
