@@ -24,8 +24,8 @@ void ps_choice_clear(ps_choice *choice);
 
 /* Whether a fold is held out. */
 bool ps_choice_has_fold(const ps_dataset_options *options);
-/* Which samples of the training part no fold holds out, whatever is made of them later (limits, the probe set): all that
- * may be looked at in order to choose. *index [*count], in the order of the source, is the caller's (ps_free). */
+/* Which samples of the training part no fold holds out, whatever is made of them later (limits, the probe set): all
+ * that may be looked at in order to choose. *index [*count], in the order of the source, is the caller's (ps_free). */
 ps_status ps_choice_training(const char *name, const ps_source *source, const ps_dataset_options *options, int **index,
                              int *count);
 

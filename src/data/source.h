@@ -90,9 +90,9 @@ ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps
 void ps_source_close(ps_source *source);
 
 /* For formats: a sample whose file opening could not make sense of (its failure is `status`) is in no part of the
- * source, or `bad`, and named; all others are looked at nevertheless, so that all that are bad are known at once. Whether that is
- * the end, the data set decides when the source is open (ps_dataset_options.skip_bad). Failures that are no fault of a
- * file (no memory) are handed on: PS_TRY(ps_source_leave_out(source, status)). */
+ * source, or `bad`, and named; all others are looked at nevertheless, so that all that are bad are known at once.
+ * Whether that is the end, the data set decides when the source is open (ps_dataset_options.skip_bad). Failures that
+ * are no fault of a file (no memory) are handed on: PS_TRY(ps_source_leave_out(source, status)). */
 ps_status ps_source_leave_out(ps_source *source, ps_status status);
 /* Fails where samples were left out that may not be. */
 ps_status ps_source_check_bad(const ps_source *source, const char *name, bool skip);

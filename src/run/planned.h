@@ -1,6 +1,6 @@
-/* Runs on volumes by a plan (data/plan.h): `plan` names its file, or "auto", which plans from the run's own data without
- * a fold that is held out, or is the plan itself (JSON), as checkpoints keep it: what a network was trained by is what it
- * is used by, whatever data it is shown. */
+/* Runs on volumes by a plan (data/plan.h): `plan` names its file, or "auto", which plans from the run's own data
+ * without a fold that is held out, or is the plan itself (JSON), as checkpoints keep it: what a network was trained by
+ * is what it is used by, whatever data it is shown. */
 #ifndef PS_RUN_PLANNED_H
 #define PS_RUN_PLANNED_H
 
