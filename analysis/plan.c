@@ -99,7 +99,7 @@ ps_status ps_pilot_check(const ps_pilot *pilot, const ps_registration *registrat
 
 static double sign_of(bool greater) { return greater ? 1 : -1; }
 
-ps_status ps_plan_question(const ps_question *q, ps_planned_question *planned) {
+ps_status ps_plan_question(const ps_question *q, const ps_trace_task *task, ps_planned_question *planned) {
     int count;
     const ps_prediction *const *list = ps_predictions(&count);
     bool greater = ps_direction_is_up(q->direction);
@@ -108,16 +108,16 @@ ps_status ps_plan_question(const ps_question *q, ps_planned_question *planned) {
     ps_question_title(q, planned->title);
     snprintf(planned->claim_of, sizeof planned->claim_of, "the experiment's own question");
     for (int i = 0; q->prediction[0] != '\0' && i < count; i++) {
-        const ps_prediction *p = list[i];
-        ps_prediction_text title;
-        if (strcmp(p->id, q->prediction) != 0) continue;
+        ps_prediction_tasked tasked;
+        const ps_prediction *p;
+        if (strcmp(list[i]->id, q->prediction) != 0) continue;
+        p = ps_prediction_of_task(list[i], task, &tasked);
         greater = p->greater;
         planned->level = p->level;
         planned->margin = -INFINITY;
         for (int k = 0; k < p->part_count; k++)
             planned->margin = fmax(planned->margin, sign_of(greater) * p->parts[k].margin);
-        ps_prediction_words(p, p->title, title);
-        snprintf(planned->title, sizeof planned->title, "%.12s, \"%.280s\"", p->id, title);
+        snprintf(planned->title, sizeof planned->title, "%.12s, \"%.280s\"", p->id, p->title);
         snprintf(planned->claim_of, sizeof planned->claim_of, "%s", p->claim_of);
     }
     planned->lies_beyond = isnan(q->effect) ? (double)NAN : sign_of(greater) * q->effect - planned->margin;
@@ -184,16 +184,17 @@ static void describe_effect(const ps_registration *r, const ps_planned_question 
             power);
 }
 
-void ps_plan_describe(const ps_registration *registration, FILE *stream) {
+void ps_plan_describe(const ps_registration *registration, const ps_trace_task *task, FILE *stream) {
     ps_planned_question planned;
-    if (ps_plan_question(&registration->primary, &planned) != PS_OK) fprintf(stream, "note: %s\n", ps_status_message());
+    if (ps_plan_question(&registration->primary, task, &planned) != PS_OK)
+        fprintf(stream, "note: %s\n", ps_status_message());
     fprintf(stream, "primary question: %s (%s); %d registered seed%s\n", planned.title, planned.claim_of,
             registration->seeds, registration->seeds == 1 ? "" : "s");
     if (registration->sequential) describe_sequential(stream);
     else describe_fixed(registration, stream);
     describe_effect(registration, &planned, stream);
     for (int i = 0; i < registration->secondaries; i++)
-        if (ps_plan_question(&registration->secondary[i], &planned) == PS_OK)
+        if (ps_plan_question(&registration->secondary[i], task, &planned) == PS_OK)
             fprintf(stream, "secondary question %d, judged only if all before it are shown: %s\n", i + 1,
                     planned.title);
 }
@@ -251,7 +252,7 @@ static void print_needed(const ps_stats_need *need, FILE *stream) {
 ps_status ps_plan_print(const ps_registration *registration, const ps_pilot *pilot, double power, FILE *stream) {
     const ps_question *q = &registration->primary;
     ps_planned_question planned;
-    PS_TRY(ps_plan_question(q, &planned));
+    PS_TRY(ps_plan_question(q, NULL, &planned));
     double sd = pilot->seeds > 0 ? pilot->sd : q->sd;
     ps_stats_need need = {
         .effect = planned.lies_beyond, .sd = sd, .df = pilot->seeds > 1 ? pilot->seeds - 1 : 0, .power = power};
@@ -259,6 +260,6 @@ ps_status ps_plan_print(const ps_registration *registration, const ps_pilot *pil
     print_rows(&need, stream);
     if (!isnan(need.effect) && !isnan(need.sd)) print_needed(&need, stream);
     fprintf(stream, "\nThe file's seeds:\n");
-    ps_plan_describe(registration, stream);
+    ps_plan_describe(registration, NULL, stream);
     return PS_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 #include "trace/trace_registration.h"
+#include "trace/trace_task.h"
 
 /* The spread of a question's differences over the seeds of a pilot. */
 typedef struct {
@@ -30,10 +31,11 @@ typedef struct {
     double lies_beyond; /* by how much the registered effect lies beyond it; NaN where no effect was registered */
     bool level;
 } ps_planned_question;
-ps_status ps_plan_question(const ps_question *question, ps_planned_question *planned);
+/* task: what the runs are trained for, NULL where no data have been looked at yet. */
+ps_status ps_plan_question(const ps_question *question, const ps_trace_task *task, ps_planned_question *planned);
 
-/* A few lines on what these seeds can show, at best and at usual effects. */
-void ps_plan_describe(const ps_registration *registration, FILE *stream);
+/* A few lines on what these seeds can show, at best and at usual effects. task: as above. */
+void ps_plan_describe(const ps_registration *registration, const ps_trace_task *task, FILE *stream);
 /* The table of `plan-seeds`: power by number of seeds, and the numbers that the effect needs. power: wanted. */
 ps_status ps_plan_print(const ps_registration *registration, const ps_pilot *pilot, double power, FILE *stream);
 

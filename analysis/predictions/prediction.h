@@ -101,7 +101,8 @@ typedef char ps_prediction_text[PS_PREDICTION_WORDS];
  *   {raises}           what is better                           raises
  * A field that is none of these stays as it stands (the tests find it). */
 void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_prediction_text out);
-/* The prediction for this task, with its texts filled in; borrows the task and lasts as long as `out` does. */
+/* The prediction for this task, with its texts filled in; borrows the task and lasts as long as `out` does. Without a
+ * task (NULL: no data were looked at yet) the texts name no measure. */
 typedef struct {
     ps_prediction prediction;
     ps_test_name measure;

@@ -12,19 +12,19 @@ static void say_points(double size, bool in_words, char *out, size_t room) {
     else snprintf(out, room, "%g point%s", points, points == 1 ? "" : "s");
 }
 
+/* What a field says where a higher value is better, where a lower one is, and where it is not known what is measured:
+ * before any data are looked at. */
 static bool say_measure(const char *name, const ps_trace_measure *measure, char *out, size_t room) {
-    char title[PS_TRACE_TASK_TEXT];
-    ps_trace_task without;
-    ps_trace_task_default(&without);
-    if (measure == NULL) measure = &without.measure[0];
-    bool higher = measure->higher_is_better;
-    ps_trace_measure_title(measure, title);
+    static const char *const words[][4] = {{"lower", "lower", "higher", "worse"},
+                                           {"better", "higher", "lower", "better"},
+                                           {"raises", "raises", "lowers", "improves"}};
+    char title[PS_TRACE_TASK_TEXT] = "the task's first measure";
+    int column = measure == NULL ? 3 : measure->higher_is_better ? 1 : 2;
+    if (measure != NULL) ps_trace_measure_title(measure, title);
     if (strcmp(name, "measure") == 0) snprintf(out, room, "%s", title);
-    else if (strcmp(name, "lower") == 0) snprintf(out, room, "%s", higher ? "lower" : "higher");
-    else if (strcmp(name, "better") == 0) snprintf(out, room, "%s", higher ? "higher" : "lower");
-    else if (strcmp(name, "raises") == 0) snprintf(out, room, "%s", higher ? "raises" : "lowers");
-    else return false;
-    return true;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(name, words[i][0]) == 0) snprintf(out, room, "%s", words[i][column]);
+    return out[0] != '\0';
 }
 
 /* The field's name without braces and number; false where there is none of this name. */
@@ -46,6 +46,7 @@ static bool say_field(const char *name, double margin, char *out, size_t room) {
 /* "{name}" or "{name N}" from its brace on, into out; its length, 0: it is no field. */
 static size_t fill_field(const ps_prediction *prediction, const char *text, char *out, size_t room) {
     char name[32];
+    out[0] = '\0';
     const char *end = strchr(text, '}');
     size_t length = end != NULL ? (size_t)(end - text) - 1 : sizeof name;
     int part = 0;
@@ -77,7 +78,7 @@ const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, cons
     ps_prediction *own = &out->prediction;
     bool rests_on_task = false;
     *own = *prediction;
-    for (int i = 0; i < own->part_count; i++) {
+    for (int i = 0; task != NULL && i < own->part_count; i++) {
         ps_prediction_part *part = &own->parts[i];
         if (strcmp(part->statistic, PS_TEST_MEASURE) != 0) continue;
         own->measure = &task->measure[0];

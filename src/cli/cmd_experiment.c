@@ -207,25 +207,34 @@ static ps_status check_pairs(const ps_experiment *e, const char *path) {
     return status;
 }
 
-/* One run of each arm is measured; the others of the arm take as long. */
-static ps_status print_estimate(const ps_experiment *e, const char *path) {
-    double seconds = 0, disk = 0, memory = 0;
-    int per_arm = e->seeds;
-    if (e->registered) ps_plan_describe(&e->registration, stdout);
+/* What a run of the arm needs; the parent's checkpoint of a fork need not be there yet. */
+static ps_status estimate_run(const ps_experiment_run *run, ps_run_estimate *estimate) {
+    ps_run_config config;
+    PS_TRY(ps_run_config_copy(&run->config, &config));
+    free(config.fork);
+    ps_status status = ps_string_copy("", &config.fork);
+    if (status == PS_OK) status = ps_run_estimate_of(&config, threads > 0 ? threads : 1, estimate);
+    ps_run_config_clear(&config);
+    return status;
+}
+
+static void print_question(const ps_experiment *e, const ps_trace_task *task) {
+    if (e->registered) ps_plan_describe(&e->registration, task, stdout);
     else
         printf(
             "no question is registered (\"primary\" in the file): what comes out is exploratory, without a verdict\n");
     putchar('\n');
+}
+
+/* One run of each arm is measured; the others of the arm take as long. */
+static ps_status print_estimate(const ps_experiment *e, const char *path) {
+    double seconds = 0, disk = 0, memory = 0;
+    int per_arm = e->seeds;
     PS_TRY(check_pairs(e, path));
     for (int i = 0; i < e->runs; i += per_arm) {
-        ps_run_config config;
         ps_run_estimate estimate;
-        PS_TRY(ps_run_config_copy(&e->run[i].config, &config));
-        free(config.fork); /* the parent's checkpoint need not be there yet */
-        ps_status status = ps_string_copy("", &config.fork);
-        if (status == PS_OK) status = ps_run_estimate_of(&config, threads > 0 ? threads : 1, &estimate);
-        ps_run_config_clear(&config);
-        PS_TRY(status);
+        PS_TRY(estimate_run(&e->run[i], &estimate));
+        if (i == 0) print_question(e, &estimate.task);
         printf("%-16s %d runs of %.1f s on one thread, %.0f MB\n", e->run[i].config.arm, per_arm,
                estimate.total_seconds, 1e-6 * estimate.memory_bytes);
         seconds += per_arm * estimate.total_seconds;
@@ -353,7 +362,7 @@ static ps_status write_report(ps_status verdict) {
 static ps_status read_experiment(const ps_arguments *arguments, const ps_experiment_subset *wanted, ps_experiment *e) {
     PS_TRY(ps_experiment_read(arguments->positional[0], out != NULL ? out : ".", override, &arguments->run, wanted, e));
     ps_status status = e->registered ? ps_questions_check(&e->registration, arguments->positional[0]) : PS_OK;
-    if (status == PS_OK) status = ps_experiment_count_epochs(e);
+    if (status == PS_OK) status = ps_experiment_settle_on_data(e);
     if (status != PS_OK) ps_experiment_clear(e);
     return status;
 }

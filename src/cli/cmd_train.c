@@ -70,7 +70,7 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
     }
     PS_TRY(ps_run_settings_apply(&arguments->run, config));
     PS_TRY(ps_run_settle(config));
-    return ps_run_count_epochs(config);
+    return ps_run_settle_on_data(config);
 }
 
 static ps_status print_estimate(const ps_run_config *config) {

@@ -66,6 +66,7 @@ ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_es
         double forward = time_forward(&session);
         ps_net_memory memory = ps_net_memory_use(session.net);
         double parameters = (double)memory.parameter_bytes;
+        estimate->task = session.described;
         estimate->step_seconds = fastest;
         estimate->probe_seconds = 2 * forward * session.probe_batches; /* batch mode and evaluation mode */
         double test = forward * ps_dataset_count(session.dataset, PS_SPLIT_TEST) / config->batch;

@@ -318,9 +318,9 @@ ps_status ps_experiment_read(const char *path, const char *directory, ps_experim
     return status;
 }
 
-ps_status ps_experiment_count_epochs(ps_experiment *e) {
-    for (int i = 0; i < e->runs; i++) PS_TRY(ps_run_count_epochs(&e->run[i].config));
-    for (int i = 0; i < e->others; i++) PS_TRY(ps_run_count_epochs(&e->other[i].config));
+ps_status ps_experiment_settle_on_data(ps_experiment *e) {
+    for (int i = 0; i < e->runs; i++) PS_TRY(ps_run_settle_on_data(&e->run[i].config));
+    for (int i = 0; i < e->others; i++) PS_TRY(ps_run_settle_on_data(&e->other[i].config));
     return PS_OK;
 }
 

@@ -63,8 +63,8 @@ typedef struct {
 typedef ps_status ps_experiment_override(const void *context, ps_run_config *config);
 ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
                              const void *context, const ps_experiment_subset *subset, ps_experiment *out);
-/* The steps of runs that are given in epochs; the data are looked at. Not where nothing is to be run. */
-ps_status ps_experiment_count_epochs(ps_experiment *experiment);
+/* What follows from the data (run/settle.h), of every run. Not where nothing is to be run. */
+ps_status ps_experiment_settle_on_data(ps_experiment *experiment);
 void ps_experiment_clear(ps_experiment *experiment);
 
 #endif

@@ -44,7 +44,7 @@ static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
     return status;
 }
 
-ps_status ps_run_count_epochs(ps_run_config *c) {
+static ps_status count_epochs(ps_run_config *c) {
     uint64_t epoch;
     if (c->epochs == 0) return PS_OK;
     PS_TRY(steps_per_epoch(c, &epoch));
@@ -81,7 +81,11 @@ static ps_status refuse_two(const ps_run_config *c) {
 
 ps_status ps_run_settle(ps_run_config *config) {
     PS_TRY(ps_recipe_apply(config));
+    return refuse_two(config);
+}
+
+ps_status ps_run_settle_on_data(ps_run_config *config) {
     const ps_dataset_options data = ps_session_data_options(config);
     PS_TRY(ps_planned_apply(config, &data));
-    return refuse_two(config);
+    return count_epochs(config);
 }

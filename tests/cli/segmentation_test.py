@@ -163,4 +163,22 @@ for words, sentence in ((["predict", run, "--out", out], "nothing is written ove
                         (["train", "--data", "synthetic", "--loss", "dice", "--out", tap.path("r5")], "of data with masks")):
     result = tap.run(*words)
     tap.report(result.returncode == 2 and sentence in result.stderr, f"{' '.join(words[:1] + words[-3:-2])}: refused where {sentence}", result.stderr)
+
+# What is asked is put in the words of what is measured here; where no data are looked at, no measure is named.
+asked = tap.path("asked.json")
+with open(asked, "w") as stream:
+    json.dump({"base": {"model": "unet2d", "width": 0.125, "data": "synthetic-2d", "size": 32, "probe": 8, "batch": 8, "steps": 4, "train_limit": 24, "test_limit": 8},
+               "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}], "primary": "C2", "secondary": ["P6"], "seeds": [1, 2, 3, 4, 5]}, stream)
+result = tap.run("experiment", asked, "--dry-run")
+tap.report(result.returncode == 0 and 'C2, "mean iou is higher' in result.stdout and 'P6, "mean iou is not lower' in result.stdout and "accuracy" not in result.stdout,
+           "--dry-run asks of the task's own measure", [result.stdout, result.stderr])
+with open(asked) as stream:
+    document = json.load(stream)
+document["base"].update({"model": "nnunet3d", "data": "msd:not-there", "plan": "auto", "epochs": 3})
+del document["base"]["size"], document["base"]["steps"]
+with open(asked, "w") as stream:
+    json.dump(document, stream)
+result = tap.run("plan-seeds", asked)
+tap.report(result.returncode == 0 and "the task's first measure is better" in result.stdout and "accuracy" not in result.stdout,
+           "plan-seeds needs no data, and names no measure without any", [result.stdout, result.stderr])
 tap.done()
