@@ -1,12 +1,13 @@
 /* Gaussian blur of every second channel, its standard deviation drawn between 0.5 and 1 for each channel and axis;
- * lines go on beyond their ends as mirrored. */
+ * lines go on beyond their ends as mirrored at the middle of the last cell. */
 #include "data/augment_values.h"
 
 #include <math.h>
 
-enum { REACH = 3 /* cells to either side: three of the largest deviations */ };
+enum { REACH = 3 /* cells to either side, at most */ };
 
 typedef struct {
+    int reach;
     float weight[2 * REACH + 1];
 } kernel;
 
@@ -15,18 +16,19 @@ static bool used(const ps_augment_options *options) { return options->blur > 0; 
 static kernel kernel_of(double deviation) {
     kernel k;
     double weight[2 * REACH + 1], sum = 0;
-    for (int i = 0; i <= 2 * REACH; i++) {
-        double from = (i - REACH) / deviation;
+    k.reach = (int)(3 * deviation + 0.25); /* 6 deviations and a half in all, to the nearest odd number of cells */
+    for (int i = 0; i <= 2 * k.reach; i++) {
+        double from = (i - k.reach) / deviation;
         weight[i] = exp(-0.5 * from * from);
         sum += weight[i];
     }
-    for (int i = 0; i <= 2 * REACH; i++) k.weight[i] = (float)(weight[i] / sum);
+    for (int i = 0; i <= 2 * k.reach; i++) k.weight[i] = (float)(weight[i] / sum);
     return k;
 }
 
-/* -1 is 0 again, and `count` is count - 1. */
+/* -1 is 1, and `count` is count - 2; count is 2 or more. */
 static int mirrored(int at, int count) {
-    while (at < 0 || at >= count) at = at < 0 ? -1 - at : 2 * count - 1 - at;
+    while (at < 0 || at >= count) at = at < 0 ? -at : 2 * count - 2 - at;
     return at;
 }
 
@@ -34,7 +36,7 @@ static void blur_line(const void *context, const float *from, int count, float *
     const kernel *k = context;
     for (int i = 0; i < count; i++) {
         float sum = 0;
-        for (int j = -REACH; j <= REACH; j++) sum += k->weight[j + REACH] * from[mirrored(i + j, count)];
+        for (int j = -k->reach; j <= k->reach; j++) sum += k->weight[j + k->reach] * from[mirrored(i + j, count)];
         to[(size_t)i * step] = sum;
     }
 }

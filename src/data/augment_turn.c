@@ -35,8 +35,8 @@ bool ps_augment_turn_draw(const ps_augment_options *options, ps_shape patch, ps_
     double most = most_degrees(patch, flat), scale = scaled ? ps_values_between(key, 2, 0.7, 1.4) : 1;
     memset(turn, 0, 9 * sizeof turn[0][0]);
     for (int i = 0; i < 3; i++) turn[i][i] = i == 0 && flat ? 1 : scale;
-    if (turned) rotate(turn, 1, 2, ps_values_between(key, 3, -most, most));
-    if (turned && !flat) rotate(turn, 0, 2, ps_values_between(key, 4, -most, most));
     if (turned && !flat) rotate(turn, 0, 1, ps_values_between(key, 5, -most, most));
+    if (turned && !flat) rotate(turn, 2, 0, ps_values_between(key, 4, -most, most));
+    if (turned) rotate(turn, 1, 2, ps_values_between(key, 3, -most, most));
     return turned || scaled;
 }

@@ -356,7 +356,7 @@ static ps_cut cut_of(const ps_dataset *dataset, const ps_sample_view *view, cons
     bool drawn = place->foreground && view->foreground != NULL &&
                  ps_foreground_draw(view->label, view->labels, dataset->classes, view->foreground, what, &position);
     ps_shape sample = view->size.pixels, scaled = place->scale > 0 ? ps_cut_scaled_shape(sample, place->scale) : sample;
-    ps_cut cut = drawn ? ps_cut_around(scaled, dataset->patch, ps_cut_scaled_position(sample, scaled, position))
+    ps_cut cut = drawn ? ps_cut_around(scaled, dataset->patch, ps_cut_scaled_position(sample, scaled, position), true)
                        : ps_cut_random(scaled, dataset->patch, where);
     ps_cut_scale(&cut, sample, scaled);
     if (place->turn != NULL) ps_cut_turn(&cut, dataset->patch, place->turn);
@@ -409,7 +409,7 @@ ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index,
     ps_rng_key key = ps_rng_key_fold(dataset->fixed_key, (uint64_t)index);
     bool drawn = split == PS_SPLIT_PROBE && view.foreground != NULL &&
                  ps_foreground_draw(view.label, view.labels, dataset->classes, view.foreground, key, &position);
-    ps_cut cut = drawn ? ps_cut_around(view.size.pixels, dataset->patch, position)
+    ps_cut cut = drawn ? ps_cut_around(view.size.pixels, dataset->patch, position, false)
                        : ps_cut_centre(view.size.pixels, dataset->patch);
     cut_floats(dataset, &view, &cut, ps_dataset_outside(dataset, false), x, label);
     ps_samples_release(dataset->samples, &view);

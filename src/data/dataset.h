@@ -106,8 +106,8 @@ ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index
 /* Where a patch is cut out of its sample. */
 typedef struct {
     ps_rng_key key;
-    bool foreground; /* around a position of a class that is drawn of those from 1 on that the sample has; where it has
-                        none, or no mask, anywhere */
+    bool foreground; /* around a position of a class that is drawn of those from 1 on that the sample has, and perhaps
+                        beyond the far ends of the sample; where it has none, or no mask, anywhere */
     double scale;    /* height and width are resized by this first, the depth is not; 0: neither */
     const double (*turn)[3]; /* [3][3], of ps_cut_turn; NULL: none */
 } ps_patch_place;

@@ -1,5 +1,6 @@
 #include "data/patch.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ ps_cut ps_cut_centre(ps_shape sample, ps_shape patch) {
     return cut;
 }
 
-ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position) {
+ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position, bool beyond) {
     size_t row = position / (size_t)sample.w;
     int from[3], to[3];
     const int at[3] = {(int)(row / (size_t)sample.h), (int)(row % (size_t)sample.h),
@@ -55,7 +56,7 @@ ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position) {
     for (int i = 0; i < 3; i++) {
         shifts may = shifts_of(from[i], to[i]);
         int first = at[i] - to[i] / 2;
-        cut.shift[i] = first < may.low ? may.low : first > may.high ? may.high : first;
+        cut.shift[i] = first < may.low ? may.low : first > may.high && !beyond ? may.high : first;
     }
     return cut;
 }
@@ -109,7 +110,7 @@ void ps_cut_turn(ps_cut *cut, ps_shape patch, const double more[3][3]) {
             for (int k = 0; k < 3; k++) cut->turn[i][j] += turn[i][k] * more[k][j];
         }
     }
-    cut->turned = true;
+    cut->turned = cut->votes = true;
 }
 
 /* ---- rows of a shift ---- */
@@ -320,18 +321,55 @@ static int nearest_label(const double place[3], ps_shape shape, const int16_t *m
     return inside ? mask[((size_t)z * (size_t)shape.h + (size_t)y) * (size_t)shape.w + (size_t)x] : outside;
 }
 
+enum { BEYOND = INT_MIN }; /* stands for the label of what lies outside, which is told apart from what is labelled so */
+
+/* Of eight cells, weighed. */
+static int most_voted(const double weight[8], const int label[8], int nearest) {
+    int best = label[0];
+    double most = -1;
+    for (int i = 0; i < 8; i++) {
+        double votes = 0;
+        for (int j = 0; j < 8; j++) votes += label[j] == label[i] ? weight[j] : 0;
+        bool even = fabs(votes - most) < 1e-6, better = label[i] == nearest || (best != nearest && label[i] < best);
+        if (votes > most + 1e-6 || (even && better)) {
+            most = votes;
+            best = label[i];
+        }
+    }
+    return best;
+}
+
+static int voted_label(const double place[3], const int side[3], ps_shape shape, const int16_t *mask) {
+    double weight[8];
+    int label[8];
+    size_t cell;
+    bool inside, same = true;
+    corner at;
+    if (!corner_of(place, side, &at)) return BEYOND;
+    for (int i = 0; i < 8; i++) {
+        weight[i] = weight_of(&at, i, side, &cell, &inside);
+        label[i] = inside ? mask[cell] : BEYOND;
+        same = same && label[i] == label[0];
+    }
+    return same ? label[0] : most_voted(weight, label, nearest_label(place, shape, mask, BEYOND));
+}
+
 void ps_cut_labels(const ps_cut *cut, ps_shape shape, const int16_t *mask, ps_shape patch, int outside,
                    int32_t *label) {
     double place[3];
+    int side[3];
     if (!cut->turned) {
         shift_labels(cut, shape, mask, patch, outside, label);
         return;
     }
+    sides_of(shape, side);
     for (int z = 0; z < patch.d; z++) {
         for (int y = 0; y < patch.h; y++) {
             for (int x = 0; x < patch.w; x++) {
                 place_of(cut, z, y, x, place);
-                *label++ = nearest_label(place, shape, mask, outside);
+                int found =
+                    cut->votes ? voted_label(place, side, shape, mask) : nearest_label(place, shape, mask, BEYOND);
+                *label++ = found == BEYOND ? outside : found;
             }
         }
     }

@@ -15,6 +15,7 @@
 typedef struct {
     int shift[3];
     bool turned;
+    bool votes; /* labels: the one with the most weight of the cells around a place, and not that of the nearest */
     double origin[3], turn[3][3];
 } ps_cut;
 
@@ -24,8 +25,9 @@ typedef struct {
  * as near to its middle as whole cells allow. */
 ps_cut ps_cut_random(ps_shape sample, ps_shape patch, ps_rng_key key);
 ps_cut ps_cut_centre(ps_shape sample, ps_shape patch);
-/* Around a position of the sample [d][h][w], moved as far as it takes to hold to the same. */
-ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position);
+/* Around a position of the sample [d][h][w], moved as far as it takes to hold to the same; or, with `beyond`, only to
+ * begin no earlier: it may reach beyond the far ends of the sample, as nnU-Net's do. */
+ps_cut ps_cut_around(ps_shape sample, ps_shape patch, size_t position, bool beyond);
 
 /* Height and width times a factor, rounded down, at least 1. */
 ps_shape ps_cut_scaled_shape(ps_shape sample, double factor);
@@ -35,7 +37,7 @@ size_t ps_cut_scaled_position(ps_shape sample, ps_shape scaled, size_t position)
  * of the latter, s being the side of the sample and t that of the resized one. Before any turn. */
 void ps_cut_scale(ps_cut *cut, ps_shape sample, ps_shape scaled);
 /* Turns the cut about the centre of the patch: what was `turn` p from it in the patch is seen at p. Composes with an
- * earlier turn. */
+ * earlier turn. Its labels vote from then on. */
 void ps_cut_turn(ps_cut *cut, ps_shape patch, const double turn[3][3]);
 
 /* ---- cutting ---- */
@@ -55,7 +57,9 @@ void ps_cut_floats(const ps_cut *cut, const ps_cut_source *source, ps_shape patc
 /* The same of bytes that stay bytes, rounded to nearest. */
 void ps_cut_bytes(const ps_cut *cut, ps_shape shape, const uint8_t *pixel, ps_shape patch, const uint8_t *outside,
                   uint8_t *x);
-/* Label of the nearest cell; outside: of what lies outside. */
+/* Label of the nearest cell; where labels vote, the one whose cells have the most of the weight that pixels are
+ * interpolated with, of equal ones that of the nearest cell, else the least. What lies outside has one vote, too, and
+ * is labelled `outside`. */
 void ps_cut_labels(const ps_cut *cut, ps_shape shape, const int16_t *mask, ps_shape patch, int outside, int32_t *label);
 
 #endif

@@ -169,7 +169,7 @@ static void gamma_keeps_moments_and_order(void **state) {
     for (int k = 0; k < VALUES; k++) assert_float_equal(constant[k], 2, 0);
 }
 
-/* Both keep constants, and take from what changes fast; blur keeps the sum. */
+/* Both keep constants, and take from what changes fast. */
 static void blur_and_low_resolution_smooth(void **state) {
     (void)state;
     float start[VALUES], x[VALUES];
@@ -184,7 +184,6 @@ static void blur_and_low_resolution_smooth(void **state) {
         apply(operation, &all, i, x, NULL);
         for (int c = 0; c < C; c++) {
             assert_true(deviation_of(x, c) <= 1.15 * deviation_of(start, c));
-            if (i % 2) assert_float_equal(mean_of(x, c), mean_of(start, c), 1e-5);
             bool same = true;
             for (int k = c; k < VALUES; k += C) same = same && x[k] == start[k];
             if (!same && i % 2) assert_true(deviation_of(x, c) < 0.9 * deviation_of(start, c));

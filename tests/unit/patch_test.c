@@ -46,7 +46,7 @@ static void cuts_around_a_position_hold_it(void **state) {
     (void)state;
     const ps_shape sample = {1, 1, 6, 7, 8}, patch = {1, 1, 3, 3, 4};
     for (size_t at = 0; at < ps_shape_positions(sample); at++) {
-        ps_cut cut = ps_cut_around(sample, patch, at);
+        ps_cut cut = ps_cut_around(sample, patch, at, false), reaching = ps_cut_around(sample, patch, at, true);
         const int place[3] = {(int)(at / 56), (int)(at / 8 % 7), (int)(at % 8)}, side[3] = {3, 3, 4},
                   whole[3] = {6, 7, 8};
         for (int i = 0; i < 3; i++) {
@@ -54,6 +54,9 @@ static void cuts_around_a_position_hold_it(void **state) {
             assert_true(cut.shift[i] >= 0 && cut.shift[i] + side[i] <= whole[i]);
             assert_true(in >= 0 && in < side[i]);
             if (cut.shift[i] > 0 && cut.shift[i] + side[i] < whole[i]) assert_int_equal(in, side[i] / 2);
+            /* nnU-Net's: held at the near ends alone, so that there is the middle of the patch, or before it */
+            int first = place[i] - side[i] / 2;
+            assert_int_equal(reaching.shift[i], first < 0 ? 0 : first);
         }
     }
 }
