@@ -2,8 +2,9 @@
  *   values_tool NAME SEED D H W C < values > numbers-and-values
  *   values_tool turn SEED D H W 1 PD PH PW < values-and-labels > numbers-and-values-and-labels
  *   values_tool box D H W PD PH PW Z Y X > first-cell
- * The last: where a patch begins that is cut around a position of the foreground. Values [d][h][w][c] are floats, labels [d][h][w] 16-bit numbers in, 32-bit ones out. What was drawn is a text line:
- * of every channel "happens NUMBER..", of mirror the axes as bits, of turn three angles and the scale. */
+ * The last: where a patch begins that is cut around a position of the foreground. Values [d][h][w][c] are floats,
+ * labels [d][h][w] 16-bit numbers in, 32-bit ones out. What was drawn is a text line: of every channel "happens
+ * NUMBER..", of mirror the axes as bits, of turn three angles and the scale. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
