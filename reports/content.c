@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "reports/escape.h"
+#include "reports/pictures.h"
 
 const char *ps_report_text(const cJSON *object, const char *key) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
@@ -312,6 +313,7 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->findings);
     ps_table_clear(&content->findings_open);
     free(content->numbers);
+    ps_report_pictures_clear(&content->pictures);
     ps_plots_clear(&content->plots);
     *content = (ps_report_content){0};
 }

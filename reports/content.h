@@ -12,6 +12,14 @@
 #include "reports/plots.h"
 #include "core/table.h"
 
+/* What networks made of some test samples (pictures.h). */
+typedef struct {
+    cJSON *document; /* of the first arm that has pictures; NULL: none has */
+    int samples, arms;
+    int *row;    /* [arms]: of runs.tsv, whose pictures are shown; -1: none */
+    bool *there; /* [samples][arms] */
+} ps_report_pictures;
+
 typedef struct {
     const char *directory; /* borrowed */
     char *share, *tables;  /* folders */
@@ -23,9 +31,10 @@ typedef struct {
     bool single;         /* one run alone: the page is about what is wrong with it, and has no predictions */
     ps_table unmeasured; /* what could not be measured on which run's checkpoint; no rows where all was */
     ps_plots plots;
-    const char *question; /* what the report answers */
-    const char *answer;   /* the verdict in one sentence; borrowed from verdict or a constant */
-    char *numbers;        /* the main contrast in numbers, one sentence; NULL where there is none; owned */
+    ps_report_pictures pictures; /* once the plots are there */
+    const char *question;        /* what the report answers */
+    const char *answer;          /* the verdict in one sentence; borrowed from verdict or a constant */
+    char *numbers;               /* the main contrast in numbers, one sentence; NULL where there is none; owned */
 } ps_report_content;
 
 /* The section of the plots that want pairs: of one run alone it has no place. */

@@ -79,6 +79,7 @@ static void print_navigation(FILE *stream, const ps_report_content *content) {
     else fputs("<a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Questions</a>", stream);
     if (content->findings.rows && !content->single) fputs("<a href=\"#h-findings\">Findings</a>", stream);
     if (content->comparison.rows) fputs("<a href=\"#h-comparison\">Comparison</a>", stream);
+    if (content->pictures.samples) fputs("<a href=\"#h-pictures\">Pictures</a>", stream);
     for (int i = 0; i < content->plots.count; i++) {
         if (strcmp(content->plots.plots[i].section, section) == 0) continue;
         if (!ps_report_html_shows(content, &content->plots.plots[i])) continue;
@@ -122,6 +123,7 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
     ps_report_html_configuration(stream, content);
     ps_report_html_runs(stream, content);
     ps_report_html_comparison(stream, content);
+    PS_TRY(ps_report_html_pictures(stream, content));
     if (!content->plots.gnuplot)
         fputs(
             "<p class=\"alarm\">No plot could be drawn: the program gnuplot is missing. Install it (on Debian: apt "

@@ -21,6 +21,8 @@ void ps_report_html_checks(FILE *stream, const ps_report_content *content);
 void ps_report_html_comparison(FILE *stream, const ps_report_content *content);
 /* html_classes.c: the measures of each class, arm beside arm; nothing where the task has none. */
 ps_status ps_report_html_classes(FILE *stream, const ps_report_content *content);
+/* html_pictures.c: predictions beside truth; nothing where no run has pictures. */
+ps_status ps_report_html_pictures(FILE *stream, const ps_report_content *content);
 /* html_runs.c */
 void ps_report_html_configuration(FILE *stream, const ps_report_content *content);
 void ps_report_html_runs(FILE *stream, const ps_report_content *content);

@@ -8,6 +8,7 @@
 #include "reports/classes.h"
 #include "reports/effect.h"
 #include "reports/escape.h"
+#include "reports/pictures.h"
 
 static void print_number(FILE *stream, double value) {
     char buffer[PS_ESCAPE_NUMBER];
@@ -196,6 +197,42 @@ static ps_status print_lacks(FILE *stream, const ps_report_content *content, con
     }
 }
 
+static void print_sample_pictures(FILE *stream, const ps_report_content *content, int sample) {
+    char name[PS_REPORT_PICTURE_NAME], title[128];
+    const ps_report_pictures *p = &content->pictures;
+    print_cell(stream, ps_report_sample_name(p, sample, title, sizeof title));
+    for (int arm = PS_REPORT_IMAGE; arm >= PS_REPORT_TRUTH; arm--)
+        fprintf(stream, " ![%s](plots/%s) |", arm == PS_REPORT_IMAGE ? "image" : "truth",
+                ps_report_picture_name(sample, arm, name));
+    for (int arm = 0; arm < p->arms; arm++) {
+        if (ps_report_picture_is_there(p, sample, arm))
+            fprintf(stream, " ![prediction](plots/%s) |", ps_report_picture_name(sample, arm, name));
+        else fputs(" – |", stream);
+    }
+    fputc('\n', stream);
+}
+
+static void print_pictures(FILE *stream, const ps_report_content *content) {
+    const ps_report_pictures *p = &content->pictures;
+    if (p->samples == 0) return;
+    fputs("\n## Prediction beside truth\n\n| sample | image | truth |", stream);
+    for (int arm = 0; arm < p->arms; arm++) {
+        fputc(' ', stream);
+        ps_escape_markdown(stream, ps_table_text(&content->arms, arm, ps_table_column(&content->arms, "arm")));
+        const char *seed = ps_report_picture_seed(content, arm);
+        fputs(*seed ? ", seed " : "", stream);
+        ps_escape_markdown(stream, seed);
+        fputs(" |", stream);
+    }
+    fputs("\n|---|---|---|", stream);
+    for (int arm = 0; arm < p->arms; arm++) fputs("---|", stream);
+    fputc('\n', stream);
+    for (int i = 0; i < p->samples; i++) {
+        fputc('|', stream);
+        print_sample_pictures(stream, content, i);
+    }
+}
+
 /* A row: the arms' means over seeds; classes of a measure stand together, the whole test split below them. */
 static void print_class_row(FILE *stream, const ps_report_content *content, const ps_report_classes *c, int m, int k) {
     const char *measure = c->measure[m], *unit = ps_report_class_unit(content, measure);
@@ -311,6 +348,7 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     }
     print_findings(stream, content);
     if (!content->single) print_questions(stream, content);
+    print_pictures(stream, content);
     fputs(
         "\n## Plots\n\nThe pictures lie in `plots/` beside this file; where the text is pasted elsewhere, attach "
         "them.\n",

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "reports/content.h"
+#include "reports/pictures.h"
 
 static const char report_name[] = "report", report_remedy[] = "run `poolscope report` again";
 
@@ -181,6 +182,7 @@ static ps_status make(report *r) {
     PS_TRY(ps_plots_draw(r->content->share, r->content->directory, r->workshop, forms->pdf, r->content->single,
                          &r->content->plots));
     say_missing(&r->content->plots, r->options->quiet);
+    PS_TRY(ps_report_pictures_take(r->content));
     if (forms->html) PS_TRY(write_form(r, "report.html", ps_report_write_html));
     if (forms->markdown) PS_TRY(write_form(r, "report.md", ps_report_write_markdown));
     if (forms->json) PS_TRY(write_form(r, "report.json", ps_report_write_json));

@@ -21,7 +21,7 @@
 
 static const char *out;
 static ps_experiment_subset subset;
-static bool dry_run, force, quiet, no_report, sequential;
+static bool dry_run, force, quiet, no_report, no_pictures, sequential;
 static int jobs, threads;
 
 static const ps_option options[] = {
@@ -36,6 +36,7 @@ static const ps_option options[] = {
             "look after 5, 8, 12, 16 and 20 of the file's 20 seeds, and stop once the primary question is answered"),
     PS_FLAG("force", force, "run anew what is there already"),
     PS_FLAG("no-report", no_report, "stop after tables and verdict"),
+    PS_FLAG("no-pictures", no_pictures, "no pictures of what networks make of some test samples (masks)"),
     PS_FLAG("quiet", quiet, "no progress and no summary"),
     {0},
 };
@@ -336,6 +337,7 @@ static ps_status train_and_compare(ps_experiment *e, const ps_measurement_plan *
                                     .threads = threads,
                                     .force = force,
                                     .quiet = quiet,
+                                    .no_pictures = no_pictures,
                                     .stop = ps_interrupt_flag()};
     PS_TRY(check_pairs(e, path));
     PS_TRY(ps_schedule_find_present(e));

@@ -13,7 +13,8 @@ static int threads;
 static const ps_option options[] = {
     PS_TEXT("out", out, "DIR", NULL, "where label maps and measures go: a new folder, or an empty one"),
     PS_TEXT("split", split, "NAME", "test", "samples to predict on: test, train or probe"),
-    PS_FLAG("pictures", pictures, "also write NAME.overlay.png: image, truth and prediction side by side"),
+    PS_FLAG("pictures", pictures,
+            "also write NAME.overlay.png: image, truth and prediction side by side (of volumes three slices)"),
     PS_FLAG("quiet", quiet, "no progress line"),
     PS_THREADS(threads),
     {0},
@@ -29,8 +30,8 @@ const ps_command ps_command_predict = {
         "and "
         "measures.csv with the\n"
         "measures of each case and class where the truth is known. A window of the network's input slides over samples "
-        "that are larger. Resized\n"
-        "pictures (--size) are predicted at that size.",
+        "that are larger. Where --size\n"
+        "made samples another size for training, label maps and measures are of the files' own size all the same.",
     .examples =
         "  poolscope predict runs/a --out predicted\n"
         "  poolscope predict runs/a --data msd:DIR --out predicted --mirror-eval --tolerance-mm 2\n"

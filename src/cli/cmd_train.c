@@ -13,11 +13,12 @@
 #include "trace/trace_registration.h"
 
 static const char *out, *resume, *registered, *stop_on;
-static bool dry_run, force, quiet;
+static bool dry_run, force, quiet, no_pictures;
 static int threads;
 
 static const ps_option options[] = {
-    PS_TEXT("out", out, "DIR", NULL, "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"),
+    PS_TEXT("out", out, "DIR", NULL,
+            "directory of the run: config.json, trace.jsonl, checkpoint.safetensors, pictures/"),
     PS_TEXT("resume", resume, "DIR", NULL, "go on with the run in DIR from its latest checkpoint, to the same trace"),
     PS_TEXT("register", registered, "FILE", NULL,
             "questions that the run is to help answer: JSON with \"primary\", \"seeds\", .. as experiments have them"),
@@ -26,6 +27,7 @@ static const ps_option options[] = {
     PS_FLAG("force", force, "replace an earlier run in --out"),
     PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
+    PS_FLAG("no-pictures", no_pictures, "no pictures of what the network makes of some test samples (masks)"),
     PS_FLAG("quiet", quiet, "no progress"),
     {0},
 };
@@ -161,6 +163,7 @@ static ps_status train(const ps_run_config *config, const char *registration) {
                           .force = force,
                           .registration = registration,
                           .quiet = quiet,
+                          .no_pictures = no_pictures,
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
                           .state = &state};

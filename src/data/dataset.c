@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "data/foreground.h"
 #include "data/patch.h"
+#include "data/resize.h"
 #include "data/samples.h"
 #include "data/survey.h"
 
@@ -418,28 +419,73 @@ ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index,
 
 /* ---- files ---- */
 
+static const ps_source_functions *functions_of(const ps_dataset *dataset) {
+    static const ps_source_functions none;
+    const ps_source_functions *f = ps_samples_source(dataset->samples)->functions;
+    return f != NULL ? f : &none;
+}
+
+static bool same_sides(ps_shape a, ps_shape b) { return a.d == b.d && a.h == b.h && a.w == b.w; }
+
+/* --size made it another. */
+static bool is_resized(const ps_dataset *dataset, ps_split split, int index) {
+    return !same_sides(ps_samples_stored_size(dataset->samples, split, index).pixels,
+                       ps_samples_size(dataset->samples, split, index).pixels);
+}
+
 ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index) {
     ps_source_place at = ps_samples_place(dataset->samples, split, index);
     const ps_source *source = ps_samples_source(dataset->samples);
-    const ps_source_functions *f = source->functions;
-    ps_dataset_file file = {.shape = ps_dataset_shape_of(dataset, split, index, NULL), .mm = {1, 1, 1}};
-    if (f != NULL && f->name != NULL) file.name = f->name(source, at.part, at.index);
-    if (f != NULL && f->path != NULL) file.path = f->path(source, at.part, at.index);
-    file.has_unit = f != NULL && f->original != NULL;
+    const ps_source_functions *f = functions_of(dataset);
+    ps_sample_size stored = ps_samples_stored_size(dataset->samples, split, index);
+    ps_dataset_file file = {.shape = stored.pixels, .mm = {1, 1, 1}};
+    if (source->labels == PS_LABEL_MASK) file.shape = stored.mask;
+    if (f->name != NULL) file.name = f->name(source, at.part, at.index);
+    if (f->path != NULL) file.path = f->path(source, at.part, at.index);
+    file.has_unit = f->original != NULL;
     if (file.has_unit) f->original(source, at.part, at.index, &file.shape, file.mm);
     return file;
 }
 
-ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label) {
-    ps_source_place at = ps_samples_place(dataset->samples, split, index);
-    const ps_source *source = ps_samples_source(dataset->samples);
+static ps_status see_stored(const ps_dataset *dataset, ps_split split, int index, void *pixel, int16_t *label) {
     ps_sample_view view;
-    if (source->functions != NULL && source->functions->truth != NULL)
-        return source->functions->truth(source, at.part, at.index, label);
     PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    size_t bytes = ps_dataset_has_bytes(dataset) ? sizeof(uint8_t) : sizeof(float);
+    if (pixel != NULL) memcpy(pixel, view.pixel, ps_shape_elements(view.size.pixels) * bytes);
     memcpy(label, view.label, view.labels * sizeof *label);
     ps_samples_release(dataset->samples, &view);
     return PS_OK;
+}
+
+ps_status ps_dataset_stored(const ps_dataset *dataset, ps_split split, int index, void *pixel, int16_t *label) {
+    ps_source_place at = ps_samples_place(dataset->samples, split, index);
+    const ps_source *source = ps_samples_source(dataset->samples);
+    const ps_source_functions *f = functions_of(dataset);
+    if (f->stored != NULL) return f->stored(source, at.part, at.index, pixel, label);
+    if (is_resized(dataset, split, index)) return f->decode(source, at.part, at.index, pixel, label);
+    return see_stored(dataset, split, index, pixel, label);
+}
+
+static ps_status decode_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label) {
+    ps_sample_size stored = ps_samples_stored_size(dataset->samples, split, index);
+    float *pixel;
+    PS_TRY(PS_ALLOC(ps_shape_elements(stored.pixels), &pixel, "a sample as its file has it"));
+    ps_status status = ps_dataset_stored(dataset, split, index, pixel, label);
+    ps_free(pixel);
+    return status;
+}
+
+ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label) {
+    ps_source_place at = ps_samples_place(dataset->samples, split, index);
+    const ps_source_functions *f = functions_of(dataset);
+    bool other = f->restore != NULL || is_resized(dataset, split, index);
+    if (!other) return see_stored(dataset, split, index, NULL, label);
+    if (f->truth != NULL) return f->truth(ps_samples_source(dataset->samples), at.part, at.index, label);
+    return decode_truth(dataset, split, index, label);
+}
+
+bool ps_dataset_has_bytes(const ps_dataset *dataset) {
+    return ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE;
 }
 
 void ps_labels_of_scores(const float *score, size_t positions, int classes, int16_t *label) {
@@ -450,13 +496,52 @@ void ps_labels_of_scores(const float *score, size_t positions, int classes, int1
     }
 }
 
+/* Class by class, so that no more than two volumes of the file's size are held. */
+typedef struct {
+    ps_resizer *resizer;
+    float *from, *to, *best; /* best: largest so far, at each position of the file */
+} enlarging;
+
+static void take_class(enlarging *e, const float *score, size_t positions, size_t file, int classes, int k,
+                       int16_t *label) {
+    for (size_t i = 0; i < positions; i++) e->from[i] = score[i * (size_t)classes + (size_t)k];
+    ps_resize_floats(e->resizer, e->from, e->to);
+    for (size_t i = 0; i < file; i++) {
+        if (k > 0 && !(e->to[i] > e->best[i])) continue;
+        e->best[i] = e->to[i];
+        label[i] = (int16_t)k;
+    }
+}
+
+static ps_status open_enlarging(enlarging *e, ps_shape from, ps_shape to) {
+    PS_TRY(ps_resizer_create(from, to, &e->resizer));
+    PS_TRY(PS_ALLOC(ps_shape_positions(from), &e->from, "scores in the size of a file"));
+    PS_TRY(PS_ALLOC(ps_shape_positions(to), &e->to, "scores in the size of a file"));
+    return PS_ALLOC(ps_shape_positions(to), &e->best, "scores in the size of a file");
+}
+
+static ps_status enlarge(const float *score, ps_shape from, ps_shape to, int classes, int16_t *label) {
+    enlarging e = {.resizer = NULL};
+    from.c = to.c = 1;
+    ps_status status = open_enlarging(&e, from, to);
+    for (int k = 0; status == PS_OK && k < classes; k++)
+        take_class(&e, score, ps_shape_positions(from), ps_shape_positions(to), classes, k, label);
+    ps_resizer_destroy(e.resizer);
+    ps_free(e.from);
+    ps_free(e.to);
+    ps_free(e.best);
+    return status;
+}
+
 ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label) {
     ps_source_place at = ps_samples_place(dataset->samples, split, index);
-    const ps_source *source = ps_samples_source(dataset->samples);
-    if (source->functions != NULL && source->functions->restore != NULL)
-        return source->functions->restore(source, at.part, at.index, score, dataset->classes, label);
-    size_t positions = ps_shape_positions(ps_dataset_shape_of(dataset, split, index, NULL));
-    ps_labels_of_scores(score, positions, dataset->classes, label);
+    const ps_source_functions *f = functions_of(dataset);
+    ps_shape mask, file = ps_dataset_file_of(dataset, split, index).shape;
+    if (f->restore != NULL)
+        return f->restore(ps_samples_source(dataset->samples), at.part, at.index, score, dataset->classes, label);
+    ps_dataset_shape_of(dataset, split, index, &mask);
+    if (!same_sides(mask, file)) return enlarge(score, mask, file, dataset->classes, label);
+    ps_labels_of_scores(score, ps_shape_positions(mask), dataset->classes, label);
     return PS_OK;
 }
 

@@ -118,10 +118,11 @@ ps_status ps_dataset_patch(const ps_dataset *dataset, ps_split split, int index,
  * the probe set around a position of the foreground, of other splits the middle. */
 ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
-/* A sample as its file has it, for what is measured or written there: its name and file (NULL where it has none), its
- * shape and the size of its cells in mm (1 and *has_unit false where there is no unit), its label map (of data with
- * masks), and the labels that scores [positions of the sample][classes] come to in that shape: the class of the largest
- * score, the first of equal ones. */
+/* A sample as its file has it, before it was prepared or resized, for what is measured, written or shown there: its
+ * name and file (NULL where it has none), its shape and the size of its cells in mm (1 and *has_unit false where there
+ * is no unit); its label map (of data with masks); its pixels (uint8_t or float, [..][c] as stored) with that map; and
+ * the labels that scores [positions of the sample's mask][classes] come to in that shape: the class of the largest
+ * score, the first of equal ones. Scores are resized linearly on the way back, averaged where the file is smaller. */
 typedef struct {
     const char *name, *path;
     ps_shape shape;
@@ -130,7 +131,10 @@ typedef struct {
 } ps_dataset_file;
 ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index);
 ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label);
+ps_status ps_dataset_stored(const ps_dataset *dataset, ps_split split, int index, void *pixel, int16_t *label);
 ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label);
+/* Whether pixels are stored as bytes. */
+bool ps_dataset_has_bytes(const ps_dataset *dataset);
 /* That class at each of so many positions, for whoever wants no way back. */
 void ps_labels_of_scores(const float *score, size_t positions, int classes, int16_t *label);
 

@@ -59,12 +59,17 @@ static ps_status decode_mask(const pictures *set, const picture *p, int16_t *lab
     return PS_OK;
 }
 
-static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
+static ps_status truth(const ps_source *source, ps_source_part part, int index, int16_t *label) {
     const picture *p = picture_at(source, part, index);
-    PS_TRY(ps_picture_read_rgb(p->image, p->h, p->w, pixel));
     if (p->mask != NULL) return decode_mask(source->state, p, label);
     *label = (int16_t)p->class_index;
     return PS_OK;
+}
+
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
+    const picture *p = picture_at(source, part, index);
+    PS_TRY(ps_picture_read_rgb(p->image, p->h, p->w, pixel));
+    return truth(source, part, index, label);
 }
 
 static void clear_picture(picture *p) {
@@ -83,7 +88,7 @@ static void close_pictures(ps_source *source) {
 }
 
 static const ps_source_functions functions = {
-    .size = size_of, .decode = decode, .close = close_pictures, .name = name_of, .path = path_of};
+    .size = size_of, .decode = decode, .close = close_pictures, .name = name_of, .path = path_of, .truth = truth};
 
 /* ---- opening ---- */
 

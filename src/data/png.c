@@ -235,11 +235,15 @@ void ps_png_voc_colour(int class_index, uint8_t rgb[3]) {
     for (int bit = 0; bit < 8; bit++) rgb[bit % 3] |= (uint8_t)((class_index >> bit & 1) << (7 - bit / 3));
 }
 
+enum { RGBA = 4 };
+
 typedef struct {
     const char *path;
     FILE *stream;
     png_structp png;
     png_infop info;
+    const int16_t *label; /* [h][w], of a palette picture; else NULL, and pixel [h][w][RGBA] */
+    const uint8_t *pixel;
     png_color palette[PS_PNG_PALETTE];
     png_bytep row; /* one */
     char reason[200];
@@ -263,26 +267,37 @@ static void fill_row(png_bytep row, const int16_t *label, int w) {
     for (int x = 0; x < w; x++) row[x] = (png_byte)(label[x] < 0 ? PS_PNG_IGNORED : label[x]);
 }
 
-static ps_status write_picture(png_output *out, int h, int w, const int16_t *label) {
+static void write_rows(png_output *out, int h, int w) {
+    for (int y = 0; y < h; y++) {
+        size_t first = (size_t)y * (size_t)w;
+        if (out->label != NULL) fill_row(out->row, out->label + first, w);
+        else memcpy(out->row, out->pixel + RGBA * first, RGBA * (size_t)w);
+        png_write_row(out->png, out->row);
+    }
+}
+
+static ps_status write_picture(png_output *out, int h, int w) {
     if (setjmp(png_jmpbuf(out->png)) != 0)
         return ps_fail(PS_ERR_MEMORY, "%s: could not be written (%s); make more memory available", out->path,
                        out->reason);
     png_set_write_fn(out->png, out, write_bytes, flush_nothing);
-    png_set_IHDR(out->png, out->info, (png_uint_32)w, (png_uint_32)h, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
+    png_set_IHDR(out->png, out->info, (png_uint_32)w, (png_uint_32)h, 8,
+                 out->label != NULL ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB_ALPHA, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_PLTE(out->png, out->info, out->palette, PS_PNG_PALETTE);
+    if (out->label != NULL) png_set_PLTE(out->png, out->info, out->palette, PS_PNG_PALETTE);
     png_write_info(out->png, out->info);
-    for (int y = 0; y < h; y++) {
-        fill_row(out->row, label + (size_t)y * (size_t)w, w);
-        png_write_row(out->png, out->row);
-    }
+    write_rows(out, h, w);
     png_write_end(out->png, NULL);
     return PS_OK;
 }
 
+static ps_status check_sides(const char *path, int h, int w) {
+    if (h >= 1 && w >= 1 && h <= PS_PICTURE_SIDE_MOST && w <= PS_PICTURE_SIDE_MOST) return PS_OK;
+    return ps_fail(PS_ERR_INTERNAL, "%s: a picture of %d x %d cannot be written as PNG", path, h, w);
+}
+
 static ps_status check_labels(const char *path, int h, int w, const int16_t *label) {
-    if (h < 1 || w < 1 || h > PS_PICTURE_SIDE_MOST || w > PS_PICTURE_SIDE_MOST)
-        return ps_fail(PS_ERR_INTERNAL, "%s: a label map of %d x %d cannot be written as PNG", path, h, w);
+    PS_TRY(check_sides(path, h, w));
     for (size_t i = 0; i < (size_t)h * (size_t)w; i++)
         if (label[i] < -1 || label[i] >= PS_PNG_IGNORED)
             return ps_fail(PS_ERR_INTERNAL, "%s: class %d cannot be written as a palette picture of 0 to %d", path,
@@ -290,17 +305,28 @@ static ps_status check_labels(const char *path, int h, int w, const int16_t *lab
     return PS_OK;
 }
 
-static ps_status write_labels(png_output *out, int h, int w, const int16_t *label) {
+static ps_status write_through(png_output *out, int h, int w) {
     out->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, out, on_write_error, on_warning);
     if (out->png != NULL) out->info = png_create_info_struct(out->png);
     if (out->info == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory to write it; make more available", out->path);
-    PS_TRY(PS_ALLOC((size_t)w, &out->row, "picture"));
-    return write_picture(out, h, w, label);
+    PS_TRY(PS_ALLOC(RGBA * (size_t)w, &out->row, "picture"));
+    return write_picture(out, h, w);
+}
+
+static ps_status write_file(png_output *out, int h, int w) {
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, out->path));
+    out->stream = writer.stream;
+    ps_status status = write_through(out, h, w);
+    png_destroy_write_struct(&out->png, &out->info);
+    ps_free(out->row);
+    if (status == PS_OK) return ps_file_writer_commit(&writer);
+    ps_file_writer_discard(&writer);
+    return status;
 }
 
 ps_status ps_png_write_labels(const char *path, int h, int w, const int16_t *label, const uint8_t (*palette)[3]) {
-    png_output out = {.path = path};
-    ps_file_writer writer;
+    png_output out = {.path = path, .label = label};
     PS_TRY(check_labels(path, h, w, label));
     for (int i = 0; i < PS_PNG_PALETTE; i++) {
         uint8_t rgb[3];
@@ -308,12 +334,11 @@ ps_status ps_png_write_labels(const char *path, int h, int w, const int16_t *lab
         if (palette != NULL) memcpy(rgb, palette[i], sizeof rgb);
         out.palette[i] = (png_color){rgb[0], rgb[1], rgb[2]};
     }
-    PS_TRY(ps_file_writer_open(&writer, path));
-    out.stream = writer.stream;
-    ps_status status = write_labels(&out, h, w, label);
-    png_destroy_write_struct(&out.png, &out.info);
-    ps_free(out.row);
-    if (status == PS_OK) return ps_file_writer_commit(&writer);
-    ps_file_writer_discard(&writer);
-    return status;
+    return write_file(&out, h, w);
+}
+
+ps_status ps_png_write_rgba(const char *path, int h, int w, const uint8_t *pixel) {
+    png_output out = {.path = path, .pixel = pixel};
+    PS_TRY(check_sides(path, h, w));
+    return write_file(&out, h, w);
 }

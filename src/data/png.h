@@ -19,5 +19,7 @@ enum { PS_PNG_PALETTE = 256, PS_PNG_IGNORED = 255 /* what is written for -1, and
 void ps_png_voc_colour(int class_index, uint8_t rgb[3]);
 /* Writes a label map [h][w] of classes 0 to 254 and -1 as an 8-bit palette picture. palette [256][3]; NULL: VOC's. */
 ps_status ps_png_write_labels(const char *path, int h, int w, const int16_t *label, const uint8_t (*palette)[3]);
+/* Writes a picture [h][w][4] of red, green, blue and opacity. */
+ps_status ps_png_write_rgba(const char *path, int h, int w, const uint8_t *pixel);
 
 #endif

@@ -231,10 +231,16 @@ static void original(const ps_source *source, ps_source_part part, int index, ps
     inner->functions->original(inner, part, index, shape, mm);
 }
 
+static ps_status stored(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
+    const ps_source *inner = &((const prepared_set *)source->state)->inner;
+    return inner->functions->decode(inner, part, index, pixel, label);
+}
+
 static ps_status truth(const ps_source *source, ps_source_part part, int index, int16_t *label) {
     const prepared_set *set = source->state;
     workroom w = {0};
     ps_sample_size size;
+    if (set->inner.functions->truth != NULL) return set->inner.functions->truth(&set->inner, part, index, label);
     set->inner.functions->size(&set->inner, part, index, &size);
     ps_status status = read_stored(set, part, index, &w);
     if (status == PS_OK) memcpy(label, w.stored_label, ps_shape_positions(size.mask) * sizeof *label);
@@ -287,6 +293,7 @@ static const ps_source_functions functions = {.size = size_of,
                                               .path = path_of,
                                               .original = original,
                                               .truth = truth,
+                                              .stored = stored,
                                               .restore = restore,
                                               .bad = is_bad};
 

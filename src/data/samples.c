@@ -451,6 +451,11 @@ ps_sample_size ps_samples_size(const ps_samples *s, ps_split split, int index) {
     return size_of(s, row_of(s, split, index));
 }
 
+ps_sample_size ps_samples_stored_size(const ps_samples *s, ps_split split, int index) {
+    size_t row = row_of(s, split, index);
+    return s->source.functions != NULL ? stored_size(s, row) : size_of(s, row);
+}
+
 ps_source_place ps_samples_place(const ps_samples *s, ps_split split, int index) {
     return s->options.choice.place[row_of(s, split, index)];
 }

@@ -55,6 +55,8 @@ bool ps_samples_are_large(const ps_samples *samples);
 bool ps_samples_are_held(const ps_samples *samples);
 size_t ps_samples_mean_bytes(const ps_samples *samples);
 ps_sample_size ps_samples_size(const ps_samples *samples, ps_split split, int index);
+/* Before it is resized; the same where its source is closed. */
+ps_sample_size ps_samples_stored_size(const ps_samples *samples, ps_split split, int index);
 ps_source_place ps_samples_place(const ps_samples *samples, ps_split split, int index);
 
 /* From any thread. A view that was got is released once; nothing to release after a failure. */

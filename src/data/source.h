@@ -51,12 +51,15 @@ typedef struct {
      * whose header a label map that is written takes over. Borrowed. NULL: samples have a number alone. */
     const char *(*name)(const ps_source *source, ps_source_part part, int index);
     const char *(*path)(const ps_source *source, ps_source_part part, int index);
-    /* Of samples that were prepared out of what the file holds (another spacing, a part of the volume): shape of the
-     * file's image and the size of its cells in mm along d, h, w; the label map of that shape; and the way back, from
-     * scores [positions of the prepared sample][classes] to labels of that shape. NULL: samples are as files are, and
-     * have no unit. */
+    /* Of samples of files with a unit, and of those that were prepared out of what the file holds (another spacing, a
+     * part of the volume): shape of the file's image and the size of its cells in mm along d, h, w. NULL: samples are
+     * as files are, and have no unit. */
     void (*original)(const ps_source *source, ps_source_part part, int index, ps_shape *shape, double mm[3]);
+    /* The label map as the file has it, without the image; NULL: it comes from `decode` alone. */
     ps_status (*truth)(const ps_source *source, ps_source_part part, int index, int16_t *label);
+    /* Of prepared samples alone: pixels and label map as the file has them, of the shape that `original` says, and the
+     * way back, from scores [positions of the prepared sample][classes] to labels of that shape. NULL: of others. */
+    ps_status (*stored)(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label);
     ps_status (*restore)(const ps_source *source, ps_source_part part, int index, const float *score, int classes,
                          int16_t *label);
     /* Whether it is known already that a sample cannot be decoded (and left out, below). NULL: of none. */

@@ -121,11 +121,17 @@ static void size_of(const ps_source *source, ps_source_part part, int index, ps_
     out->mask.c = 1;
 }
 
+static ps_status truth(const ps_source *source, ps_source_part part, int index, int16_t *label) {
+    const volumes *set = source->state;
+    const volume *v = volume_of(source, part, index);
+    return ps_nifti_read_labels(v->label, &v->label_header, &set->labels, label);
+}
+
 static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     const volumes *set = source->state;
     const volume *v = volume_of(source, part, index);
     for (int i = 0; i < v->images; i++) PS_TRY(ps_nifti_read(v->image[i], &v->header[i], i, set->channels, pixel));
-    return ps_nifti_read_labels(v->label, &v->label_header, &set->labels, label);
+    return truth(source, part, index, label);
 }
 
 static const char *name_of(const ps_source *source, ps_source_part part, int index) {
@@ -143,8 +149,13 @@ static void original(const ps_source *source, ps_source_part part, int index, ps
     memcpy(mm, volume_of(source, part, index)->header[0].mm, 3 * sizeof *mm);
 }
 
-static const ps_source_functions functions = {
-    .size = size_of, .decode = decode, .close = close_volumes, .name = name_of, .path = path_of, .original = original};
+static const ps_source_functions functions = {.size = size_of,
+                                              .decode = decode,
+                                              .close = close_volumes,
+                                              .name = name_of,
+                                              .path = path_of,
+                                              .original = original,
+                                              .truth = truth};
 
 ps_status ps_volumes_start(ps_source *out) {
     volumes *set = NULL;

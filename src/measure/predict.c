@@ -12,7 +12,7 @@
 #include "core/text.h"
 #include "data/nifti.h"
 #include "data/png.h"
-#include "measure/overlay.h"
+#include "task/overlay.h"
 #include "task/segmentation.h"
 
 typedef struct {
@@ -73,10 +73,17 @@ static ps_status write_map(const predicting *p, const ps_case *c, const char *na
     return status;
 }
 
-static ps_status write_picture(const predicting *p, const ps_case *c, const char *name) {
+static ps_status write_picture(const predicting *p, int index, const ps_case *c, const char *name) {
+    static const ps_overlay_panel panels[] = {PS_OVERLAY_IMAGE, PS_OVERLAY_TRUTH, PS_OVERLAY_PREDICTED},
+                                  unknown[] = {PS_OVERLAY_IMAGE, PS_OVERLAY_PREDICTED};
     char *path;
+    ps_overlay *overlay;
     PS_TRY(path_of(p, name, ".overlay.png", &path));
-    ps_status status = ps_overlay_write(path, c, ps_dataset_classes(p->session->dataset));
+    ps_status status = ps_overlay_open(p->session->dataset, p->options->split, index, c, 0, &overlay);
+    if (status == PS_OK) {
+        status = ps_overlay_write(overlay, c->known ? panels : unknown, c->known ? 3 : 2, path);
+        ps_overlay_close(overlay);
+    }
     free(path);
     return status;
 }
@@ -185,7 +192,7 @@ static ps_status predict_one(predicting *p, int index) {
     PS_TRY(ps_segmentation_run(p->segmentation, index, &c));
     name_of(&c.found.file, index, name, sizeof name);
     PS_TRY(write_map(p, &c.found, name));
-    if (p->options->pictures) PS_TRY(write_picture(p, &c.found, name));
+    if (p->options->pictures) PS_TRY(write_picture(p, index, &c.found, name));
     if (c.found.known) note_case(p, name, &c);
     return PS_OK;
 }

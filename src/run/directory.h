@@ -4,6 +4,8 @@
  *   registration.json       the questions that were registered before it was trained, where there are such
  *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
  *                           forked
+ *   pictures/               what the network makes of a few test samples at the end, where its task has any to show
+ *                           (task/pictures.h)
  * Whether they belong together, run/resume.h says. */
 #ifndef PS_RUN_DIRECTORY_H
 #define PS_RUN_DIRECTORY_H

@@ -27,6 +27,7 @@
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 #include "probe/reinit.h"
+#include "task/pictures.h"
 #include "trace/trace_records.h"
 
 /* A run under way. */
@@ -37,7 +38,7 @@ typedef struct {
     ps_trace_writer *trace;
     ps_probe *probe;
     ps_reinit *reinit; /* NULL: dead nodes are left alone */
-    char *config_path, *trace_path, *checkpoint_path, *config_text;
+    char *config_path, *trace_path, *checkpoint_path, *pictures_path, *config_text;
     char *registration; /* as the header has it; NULL: none */
     char fork_digest[17];
     char *plan;      /* what the data are prepared by, as JSON; NULL: by none */
@@ -56,6 +57,7 @@ static ps_status make_paths(run *r) {
     const char *directory = r->options->directory;
     PS_TRY(ps_file_join(directory, "config.json", &r->config_path));
     PS_TRY(ps_file_join(directory, "trace.jsonl", &r->trace_path));
+    PS_TRY(ps_file_join(directory, "pictures", &r->pictures_path));
     return ps_file_join(directory, "checkpoint.safetensors", &r->checkpoint_path);
 }
 
@@ -285,6 +287,7 @@ static ps_status start_fresh(run *r) {
      * beside it. */
     unlink(r->checkpoint_path);
     unlink(r->trace_path);
+    ps_pictures_remove(r->pictures_path);
     PS_TRY_CLEANUP(ps_run_write_config(r->config_path, r->config));
     if (!r->options->resume) PS_TRY_CLEANUP(ps_run_write_registration(r->options->directory, r->options->registration));
     PS_TRY_CLEANUP(ps_run_read_registration(r->options->directory, &r->registration));
@@ -362,12 +365,24 @@ static ps_status count_nonfinite(run *r, uint64_t *events) {
     return PS_OK;
 }
 
+enum { PICTURES = 3 };
+
+/* Outputs that are not finite name no class. */
+static ps_status draw_pictures(run *r, const ps_evaluation *evaluation, bool diverged) {
+    const ps_task *task = r->session.task;
+    bool wanted = task->draw != NULL && !r->options->no_pictures;
+    if (!wanted || diverged || evaluation->count == 0 || !isfinite(evaluation->loss)) return PS_OK;
+    ps_task_split on = ps_session_split(&r->session, PS_SPLIT_TEST);
+    return task->draw(&on, PICTURES, r->pictures_path);
+}
+
 static ps_status finish(run *r, uint64_t steps, bool diverged) {
     ps_evaluation evaluation;
     char tail[160];
     uint64_t nonfinite;
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
+    PS_TRY(draw_pictures(r, &evaluation, diverged));
     PS_TRY(count_nonfinite(r, &nonfinite));
     ps_trace_score score = score_of(r, &evaluation);
     PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_WORD(STATUS, DIVERGED) : PS_WORD(STATUS, FINISHED), &score,
@@ -456,6 +471,7 @@ cleanup:
     free(r.config_path);
     free(r.trace_path);
     free(r.checkpoint_path);
+    free(r.pictures_path);
     free(r.config_text);
     free(r.registration);
     free(r.plan);

@@ -22,6 +22,7 @@ typedef struct {
                   */
     bool force; /* replace an earlier run in the directory */
     bool quiet;
+    bool no_pictures; /* of what the network makes of some test samples, where its task has any */
     const char
         *registration; /* of a run that begins: what its trace is to say (trace/trace_registration.h); NULL: none */
     int threads;       /* 0: all */

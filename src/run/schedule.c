@@ -128,6 +128,7 @@ static ps_status train(schedule *s, int i) {
                               .force = s->options->force,
                               .registration = s->experiment->registration_text,
                               .quiet = true,
+                              .no_pictures = s->options->no_pictures,
                               .threads = s->threads,
                               .stop = s->options->stop,
                               .state = &s->report[i].state};

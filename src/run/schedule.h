@@ -18,7 +18,7 @@ typedef struct {
     ps_schedule_then then;
     int jobs;    /* runs at a time; 0: as many as processors */
     int threads; /* of each run; 0: processors / jobs */
-    bool force, quiet;
+    bool force, quiet, no_pictures;
     volatile const int *stop;
 } ps_schedule_options;
 

@@ -92,15 +92,12 @@ static ps_loss loss_of(ps_cases *c, size_t positions) {
     return (ps_loss){found.loss, found.counted};
 }
 
-static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape, ps_shape map,
-                         const ps_dataset_file *file) {
+static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape, ps_shape map) {
     size_t positions = ps_shape_positions(map);
     PS_TRY(ps_dataset_sample(c->on->dataset, split, index, c->x, c->label));
     if (c->windows != NULL) ps_windows_run(c->windows, c->x, shape, c->score, c->weight);
     else score_whole(c, shape, positions);
-    if (file->has_unit) return ps_dataset_restore(c->on->dataset, split, index, c->score, c->predicted);
-    ps_labels_of_scores(c->score, positions, c->classes, c->predicted);
-    return PS_OK;
+    return ps_dataset_restore(c->on->dataset, split, index, c->score, c->predicted);
 }
 
 ps_status ps_cases_run(ps_cases *cases, ps_split split, int index, ps_case *out) {
@@ -108,10 +105,10 @@ ps_status ps_cases_run(ps_cases *cases, ps_split split, int index, ps_case *out)
     ps_shape map, shape = ps_dataset_shape_of(dataset, split, index, &map);
     *out = (ps_case){.file = ps_dataset_file_of(dataset, split, index)};
     if (cases->windows != NULL) map = shape;
-    out->shape = out->file.has_unit ? out->file.shape : map;
+    out->shape = out->file.shape;
     size_t positions = ps_shape_positions(map), file = ps_shape_positions(out->shape);
     PS_TRY(grow(cases, ps_shape_elements(shape), positions, file));
-    PS_TRY(predict(cases, split, index, shape, map, &out->file));
+    PS_TRY(predict(cases, split, index, shape, map));
     out->loss = loss_of(cases, positions);
     PS_TRY(ps_dataset_truth(dataset, split, index, cases->truth));
     memset(cases->count, 0, (size_t)cases->classes * (size_t)cases->classes * sizeof *cases->count);

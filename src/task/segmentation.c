@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "kernels/map_loss.h"
 #include "task/overlap.h"
+#include "task/pictures.h"
 #include "task/segmentation.h"
 #include "task/surface.h"
 
@@ -333,5 +334,9 @@ static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
     return status;
 }
 
-const ps_task ps_task_segmentation = {
-    .name = "segmentation", .takes = takes, .describe = describe, .open_loss = open_loss, .evaluate = evaluate};
+const ps_task ps_task_segmentation = {.name = "segmentation",
+                                      .takes = takes,
+                                      .describe = describe,
+                                      .open_loss = open_loss,
+                                      .evaluate = evaluate,
+                                      .draw = ps_pictures_draw};

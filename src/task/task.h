@@ -58,6 +58,9 @@ typedef struct {
     /* Evaluation mode over a whole split: image by image, or, where a task cuts patches, by a window that slides over
      * each; which of them is the task's own affair. */
     ps_status (*evaluate)(const ps_task_split *on, ps_evaluation *out);
+    /* Pictures of a few samples of the split, a set of files in a folder of its own (task/pictures.h). NULL: there is
+     * nothing to be seen. */
+    ps_status (*draw)(const ps_task_split *on, int count, const char *folder);
 } ps_task;
 
 /* Frees what open_loss made. */
