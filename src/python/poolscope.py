@@ -33,13 +33,11 @@ import random
 import sys
 import time
 import types
-import warnings
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 # ======================================================================================================================
 # The recorder: record(...), and what it is made of
@@ -251,10 +249,6 @@ def _tensors(value):
     return [tensor for item in value for tensor in _tensors(item)]
 
 
-def _is_pool_skip(module):
-    return isinstance(module, globals().get("PoolSkip", ()))
-
-
 class _Hook:
     """Stays with its own module: a copied or pickled model carries one that does nothing."""
 
@@ -294,11 +288,11 @@ class _Walk(TorchFunctionMode):
     def enter(self, module, inputs):
         self.inside.append(module)
         self.calls[module] += 1
-        self.muted += _is_pool_skip(module)
+        self.muted += isinstance(module, PoolSkip)
 
     def leave(self, module, inputs, output):
         self.inside.pop()
-        self.muted -= _is_pool_skip(module)
+        self.muted -= isinstance(module, PoolSkip)
         if not self.muted:
             self.left(module, inputs, output)
 
@@ -434,7 +428,7 @@ class _Tracer(_Walk):
         """What a module did unseen (a function of its own in C++, a Pool Skip) is one operation."""
         made = _tensors(output)
         sources = [self.of[id(t)] for t in _tensors(inputs) if id(t) in self.of]
-        skips = _is_pool_skip(module)
+        skips = isinstance(module, PoolSkip)
         if not made or not sources or (id(made[0]) in self.of and not skips):
             return
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
@@ -611,7 +605,7 @@ def _baseline_paths(model, given):
         for name, child in module.named_children():
             numbered = isinstance(module, nn.Sequential) and name.isdigit()
             base = str(int(name) - inserted) if numbered else name
-            inserted += numbered and _is_pool_skip(child)
+            inserted += numbered and isinstance(child, PoolSkip)
             full = f"{path}.{name}" if path else name
             names.setdefault(full, f"{names.get(path, path)}.{base}".lstrip("."))
     if not given:
@@ -1055,7 +1049,7 @@ class _PoolObserver:
         if not self.listens():
             return
         y, path, axis = y.detach(), path.detach(), self.watch.axis
-        cross = _nodes(y * path, axis).sum((0, 2), dtype=_wide(y))
+        cross = _nodes(y * path, axis).sum((0, 2), dtype=_wide(y)) * (self.watch.layer.pool.cut != "forward")
         self.watch.passed += [("pool_identity", _sum_squares(y, axis)), ("pool_path", _sum_squares(path, axis)),
                               ("pool_output", _sum_squares(output, axis)), ("pool_cross", cross)]
         if output.requires_grad:
@@ -1339,7 +1333,7 @@ class _Probe(_Walk):
 
 # ---- record ----
 
-def _unwrapped(model):
+def _plain_model(model):
     """The module within DataParallel and its like, which has the names and keeps its hooks."""
     while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
@@ -1446,7 +1440,7 @@ class record:
                  level="full", names=None, role=None, arm_is=None, pairing=None, steps=0, example=None, probe_batch=128,
                  probe_every=1, measures=None, data=None, config=None, name=None, precision=None, accumulate=None,
                  resume=None):
-        self.model, self.hooks, self.closed = _unwrapped(model), [], False
+        self.model, self.hooks, self.closed = _plain_model(model), [], False
         self.rank, self.ranks = _rank()
         if self.rank != 0:
             return
@@ -1464,7 +1458,8 @@ class record:
         with _Own(self):
             self.graph = _trace_network(self.model, *self.example(example), names)
             self.prepare(level)
-            header = self.header(seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate)
+            header = self.header(names, seed, arm, role, arm_is, pairing, steps, data, config, name, precision,
+                                 accumulate)
             self.start(directory, header, resume)
             self.attach()
 
@@ -1605,13 +1600,14 @@ class record:
         if name in ("norm_mean", "norm_var", "running_mean", "running_var"):
             return layer.running
         if name.startswith("pool_"):
-            return layer.pool is not None
+            return layer.pool is not None and (name in _POOL_SUMS or layer.pool.conv is not None)
+        row = layer.pool is not None and layer.pool.conv is not None
         return {"grad_out_rms": layer.has_entry_gradient, "saturated": not rectifies,
                 "at_ceiling": layer.gate.ceiling is not None, "shut_steps": rectifies,
                 "shut_filter_grad_steps": rectifies and weights,
                 "shut_gamma_grad_steps": rectifies and self.has_own_norm(layer),
                 "shut_beta_grad_steps": rectifies and self.has_own_norm(layer),
-                "shut_pool_row_grad_steps": rectifies and layer.pool is not None,
+                "shut_pool_row_grad_steps": rectifies and row,
                 "shut_identity_grad_steps": rectifies and layer.pool is not None,
                 "shut_reader_grad_steps": rectifies and self.readers_see_zero(layer)}.get(name, True)
 
@@ -1628,7 +1624,7 @@ class record:
     def make_accounts(self):
         """An account for each parameter whose movement or gradient is recorded, row by row."""
         names = {id(p): name for name, p in self.model.named_parameters()}
-        pool = {id(p) for m in self.model.modules() if _is_pool_skip(m) for p in m.parameters()}
+        pool = {id(p) for m in self.model.modules() if isinstance(m, PoolSkip) for p in m.parameters()}
         self.backbone = [p for p in self.model.parameters() if id(p) not in pool]
         self.inserted = [p for p in self.model.parameters() if id(p) in pool]
         self.accounts, own = {}, []
@@ -1656,7 +1652,7 @@ class record:
 
     # -- the header --
 
-    def header(self, seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate):
+    def header(self, names, seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate):
         dtype = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
         if precision is None:
             precision = "mixed float16" if self.scaler is not None and self.scaler.is_enabled() else \
@@ -1664,7 +1660,7 @@ class record:
         self.test_count = int((data or {}).get("test", 0))
         header = {"type": "header", "format": "poolscope-trace", "version": 2, "producer": "poolscope.py",
                   "arm": arm, "arm_is": self.arm_is(role, arm_is), "seed": int(seed), "config": config or {},
-                  "pairing": self.pairing(pairing or {}), "data": {**self.probe_data(), **(data or {})}}
+                  "pairing": self.pairing(names, pairing or {}), "data": {**self.probe_data(), **(data or {})}}
         if list(self.measures) != ["accuracy"]:
             header["task"] = {"name": "other", "measures": [
                 {"name": key, "unit": "%" if key == "accuracy" else "", "better": better}
@@ -1699,27 +1695,24 @@ class record:
         shape = shape[:1] + [1] * (4 - len(shape)) + shape[1:] if 1 <= len(shape) < 4 else None
         return {"probe": first.shape[0], **({"sample": shape} if shape and first.dim() < 5 else {})}
 
-    def pairing(self, given):
+    def pairing(self, names, given):
         first = self.optimizers[0]
         settings = {k: v for k, v in first.param_groups[0].items()
                     if k != "params" and isinstance(v, (int, float, tuple, str, bool))}
-        found = {"backbone": self.backbone_digest(), "window": str(self.window),
+        found = {"backbone": pairing_digest(self.model, names), "window": str(self.window),
                  "optimiser": f"{type(first).__name__} {settings}"}
         return {**found, **{key: str(value) for key, value in given.items()}}
 
-    def backbone_digest(self):
-        return ""
-
     def arm_is(self, role, given):
         """What the arm is, by its Pool Skips and activations; given: keys that are known better."""
-        skips = [m for m in self.model.modules() if _is_pool_skip(m)]
+        skips = [m for m in self.model.modules() if isinstance(m, PoolSkip)]
         activations = {layer.gate.activation for layer in self.graph.layers}
         sizes, modes, cuts = ({getattr(s, key) for s in skips} for key in ("pool_size", "mode", "cut"))
         activation = activations.pop() if len(activations) == 1 else "mixed" if activations else ""
         cut = cuts.pop() if len(cuts) == 1 else "none"
         found = {"role": role or self.role(skips, modes, cut, activation),
                  "pool_size": sizes.pop() if len(sizes) == 1 else 0,
-                 "zero_init": bool(skips) and all(not bool(s.conv.weight.detach().any()) for s in skips),
+                 "zero_init": bool(skips) and all(s.conv is not None and not s.conv.weight.detach().any() for s in skips),
                  "cut": cut, "activation": activation, "reinit_dead": 0}
         return {**found, **(given or {})}
 
@@ -1770,7 +1763,7 @@ class record:
     def frozen(self, layer):
         trained = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
         own = [("weight", layer.weight), ("bias", layer.bias), ("norm.weight", layer.gamma), ("norm.bias", layer.beta)]
-        if layer.pool is not None:
+        if layer.pool is not None and layer.pool.conv is not None:
             own += [("pool_skip.weight", layer.pool.conv.weight), ("pool_skip.bias", layer.pool.conv.bias)]
         stands = lambda p: p is not None and not (p.requires_grad and id(p) in trained)  # noqa: E731
         readers = bool(layer.readers) and all(stands(reader.op.weight) for reader in layer.readers)
@@ -2183,10 +2176,11 @@ class record:
         args, kwargs = self.arguments(self.probe)
         images, size = _tensors((args, kwargs))[0].shape[0], self.probe_batch
         norms = _normalisations(self.model)
-        with _undisturbed(self.model), torch.no_grad(), _plain_attention():
-            for first in range(0, images, size):
-                batch = _sliced(args, first, first + size), _sliced(kwargs, first, first + size)
-                for evaluation in (False, True) if norms else (False,):
+        for first in range(0, images, size):
+            batch = _sliced(args, first, first + size), _sliced(kwargs, first, first + size)
+            for evaluation in (False, True) if norms else (False,):
+                # Each pass by itself: one with batch statistics moves the running ones.
+                with _undisturbed(self.model), torch.no_grad(), _plain_attention():
                     _set_mode(self.model, () if evaluation else norms)
                     with _Probe(self.model, self.graph, looks, evaluation, both=not norms):
                         self.model(*batch[0], **batch[1])
@@ -2203,7 +2197,7 @@ class record:
                 found[name] = value
             if layer.running:
                 found.update(running_mean=layer.norm_module.running_mean, running_var=layer.norm_module.running_var)
-            if layer.pool is not None:
+            if layer.pool is not None and layer.pool.conv is not None:
                 found["pool_weight_l2"] = _row_norms(_rows(layer.pool.conv.weight.detach(), None))
             if layer.read_by_weights and "out_l2" in self.wanted:
                 squares = [_of_reader(_input_squares(r.op.weight.detach(), r.op), r, layer.channels)
