@@ -35,7 +35,7 @@ import time
 import types
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -2630,3 +2630,1105 @@ def _whole_file(path):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+# ---- a network as poolscope's JSON graph ----
+
+class ExportError(ValueError):
+    """The network has something that poolscope's graph has no counterpart for; the sentence says what and where."""
+
+
+_OWN_FILE = os.path.abspath(__file__)
+_TORCH_FOLDER = os.path.dirname(os.path.abspath(torch.__file__))
+_MOST_INPUTS = 16  # of one operation
+
+
+def _is_of_user(frame_file):
+    file = os.path.abspath(frame_file)
+    return not (frame_file.startswith("<") or file == _OWN_FILE or file.startswith(_TORCH_FOLDER + os.sep))
+
+
+def _place():
+    """file:line in the user's code that calls just now."""
+    frame = sys._getframe(1)
+    while frame is not None and not _is_of_user(frame.f_code.co_filename):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _place_of_error(error):
+    place, at = "", error.__traceback__
+    while at is not None:
+        if _is_of_user(at.tb_frame.f_code.co_filename):
+            place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+        at = at.tb_next
+    return place
+
+
+class _Call:
+    """One operation of the forward pass: what was called, with what, where, and what came out."""
+
+    def __init__(self, node, path, place, value):
+        self.node, self.path, self.place, self.value = node, path, place, value
+
+    def what(self):
+        return getattr(self.node.target, "__name__", self.node.target)
+
+
+class _Root(nn.Module):
+    """With one input, whatever else the model's forward could be given."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class _TracedTensor(fx.Proxy):
+    """A tensor on its way through the network. What it is asked about its shape, it answers."""
+
+    def __getattr__(self, name):
+        if name in ("shape", "ndim", "dtype", "device", "requires_grad", "is_cuda", "layout"):
+            return getattr(self.tracer.calls[self.node].value, name)
+        return super().__getattr__(name)
+
+    def __len__(self):
+        return len(self.tracer.calls[self.node].value)
+
+
+class _GraphTracer(fx.Tracer):
+    """torch.fx, with every operation carried out as it is met: so that shapes are numbers, and decisions that follow
+    from them are taken as in the run."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x, self.calls, self.paths, self.carrying_out = x, {}, [""], 0
+
+    def is_leaf_module(self, module, path):
+        own = type(module).forward
+        return isinstance(module, (PoolSkip, _PoolSkipped)) or super().is_leaf_module(module, path) or any(
+            isinstance(module, kind) and own is kind.forward for kind in _MODULES)
+
+    def proxy(self, node):
+        return _TracedTensor(node, self)
+
+    def call_module(self, module, forward, arguments, named):
+        if self.carrying_out:
+            return forward(*arguments, **named)
+        path = self.path_of_module(module)
+        self.paths.append(path[6:] if path.startswith("model.") else "")
+        try:
+            return super().call_module(module, forward, arguments, named)
+        finally:
+            self.paths.pop()
+
+    def getattr(self, name, value, cache):
+        return value if self.carrying_out else super().getattr(name, value, cache)
+
+    def to_bool(self, traced):
+        raise ExportError(f"export: the network decides something by the values of a tensor ({_place()}), and "
+                          "poolscope's graph is the same for all values; take the decision out of forward")
+
+    def iter(self, traced):
+        return iter([traced[i] for i in range(len(traced))])
+
+    def create_proxy(self, kind, target, arguments, named, *rest, **more):
+        traced = super().create_proxy(kind, target, arguments, named, *rest, **more)
+        node, place = traced.node, _place()
+        if kind == "output":
+            return traced
+        self.carrying_out += 1
+        try:
+            value = self.carry_out(node)
+        finally:
+            self.carrying_out -= 1
+        if not any(isinstance(part, torch.Tensor) for part in (value if isinstance(value, (tuple, list)) else [value])):
+            self.graph.erase_node(node)  # a number, a shape: known here and now
+            return value
+        self.calls[node] = _Call(node, self.paths[-1], place, value)
+        return traced
+
+    def carry_out(self, node):
+        if node.op == "placeholder":
+            return self.x
+        if node.op == "get_attr":
+            return _attribute(self.root, node.target)
+        given, named = fx.node.map_arg((node.args, node.kwargs), lambda other: self.calls[other].value)
+        if node.op == "call_module":
+            return self.root.get_submodule(node.target)(*given, **named)
+        if node.op == "call_method":
+            return getattr(given[0], node.target)(*given[1:], **named)
+        return node.target(*given, **named)
+
+
+def _attribute(module, path):
+    *holders, name = path.split(".")
+    for holder in holders:
+        module = getattr(module, holder)
+    return getattr(module, name)
+
+
+class _Map:
+    """What an operation of the graph gives. axes: the tensor's axes in PyTorch, "n", "c" and others; space: depth,
+    height and width here."""
+
+    def __init__(self, name, axes, space, channels):
+        self.name, self.axes, self.space, self.channels = name, tuple(axes), tuple(space), channels
+
+    def seen_as(self, axes):
+        return _Map(self.name, axes, self.space, self.channels)
+
+
+class _Weight:
+    """A parameter that forward uses by itself."""
+
+    def __init__(self, path, tensor):
+        self.path, self.tensor = path, tensor
+
+
+class _Several(tuple):
+    """What an operation with several results gave."""
+
+
+def _per_dimension(value, dims):
+    return [int(v) for v in value] if isinstance(value, (tuple, list)) else [int(value)] * dims
+
+
+def _short(values):
+    """As one number where all are equal."""
+    return values[0] if len(set(values)) == 1 else list(values)
+
+
+class _Exporter:
+    """Carries operations over, one after the other (_MODULES, _FUNCTIONS: what each is here)."""
+
+    def __init__(self, model, root):
+        self.model, self.root = model, root
+        self.nodes, self.tensors, self.notes = [], {}, []
+        self.found, self.newest, self.taken, self.used_at = {}, {}, {"input"}, {}
+        self.baseline = _baseline_paths(model, None)
+        self.call, self.input, self.shape_before = None, None, ()
+
+    # -- sentences --
+
+    def fail(self, why, what=None):
+        call = self.call
+        inside = f", in {call.path}" if call.path else ""
+        where = f" ({call.place}{inside})" if call.place else f" (in {call.path})" if call.path else ""
+        what = what or (type(self.module).__name__ if call.node.op == "call_module" else call.what())
+        raise ExportError(f"export: {what}{where} {why}")
+
+    def none_here(self, remedy="replace it by what the graph has (`poolscope inspect --layers`)"):
+        self.fail(f"has no counterpart in poolscope's graph; {remedy}")
+
+    def note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+
+    # -- what was called with what --
+
+    def kind(self):
+        """The function's name, or that of the module's type in small letters."""
+        return type(self.module).__name__.lower() if self.call.node.op == "call_module" else self.call.what()
+
+    @property
+    def module(self):
+        return self.root.get_submodule(self.call.node.target)
+
+    def given(self, place, name, default=None):
+        node = self.call.node
+        if len(node.args) > place:
+            return node.args[place]
+        return node.kwargs.get(name, default)
+
+    def map_of(self, argument):
+        """The map that an argument is; None: it is none."""
+        return self.found.get(self.newest_of(argument)) if isinstance(argument, fx.Node) else None
+
+    def newest_of(self, node):
+        """What stands in a tensor that was changed in place."""
+        while node in self.newest:
+            node = self.newest[node]
+        return node
+
+    @staticmethod
+    def source_node(node):
+        return next((given for given in [*node.args, *node.kwargs.values()] if isinstance(given, fx.Node)), None)
+
+    def source(self, place=0, name="input"):
+        found = self.map_of(self.given(place, name))
+        if not isinstance(found, _Map):
+            self.fail("works on what is no map of the network's, and the graph has no constants")
+        return found
+
+    def channels_first(self, x, dims=None):
+        if x.axes[:2] != ("n", "c") or (dims is not None and len(x.axes) != dims + 2):
+            self.fail(f"is given axes {' x '.join(x.axes)}, not n x c x ..; poolscope's counterpart knows that alone")
+
+    # -- operations --
+
+    def named(self, path, fallback):
+        """A name that no other operation has: the module's, in the network without Pool Skips."""
+        path = self.baseline.get(path, path) or fallback
+        name, count = path, 1
+        while name in self.taken:
+            count += 1
+            name = f"{path}_{count}"
+        self.taken.add(name)
+        return name
+
+    def add(self, kind, sources, space, channels, attributes=None, axes=None, path=None, file_name=None, module=False):
+        is_module = self.call.node.op == "call_module"
+        owner = self.call.path if path is None else path
+        if path is None and not is_module:
+            owner = f"{owner}.{self.call.what()}" if owner else self.call.what()
+        name = self.named(owner, kind)
+        node = {"name": name, "type": kind, "inputs": [source.name for source in sources]}
+        if file_name is not None and file_name != name:
+            node["file_name"] = file_name
+        before = next((other for other in self.nodes if other["name"] == sources[0].name), {})
+        stage = before.get("stage", "") if module else name.split(".")[0] if "." in name else ""
+        if stage:
+            node["stage"] = stage
+        if module:
+            node["module"] = True
+        node.update(attributes or {})
+        self.nodes.append(node)
+        return _Map(name, sources[0].axes if axes is None else axes, space, channels)
+
+    def keep(self, file_name, suffix, tensor, shape=None):
+        name = f"{file_name}.{suffix}" if suffix else file_name
+        self.tensors[name] = tensor.detach().to("cpu", torch.float32).reshape(shape or tensor.shape)
+
+    def claim(self, *tensors):
+        """Every operation has weights of its own."""
+        for tensor in tensors:
+            if tensor is None:
+                continue
+            key = (tensor.data_ptr(), tuple(tensor.shape))
+            if key in self.used_at and tensor.numel():
+                self.fail(f"uses weights that are used before, at {self.used_at[key]}; operations of poolscope's graph "
+                          "share none: give each its own (copy.deepcopy of the module)")
+            self.used_at[key] = self.call.place or self.call.path
+
+    def space_of(self, value, axes):
+        """Depth, height and width of a tensor with channels first."""
+        return (1,) * (5 - len(axes)) + tuple(value.shape[2:])
+
+    def elementwise(self, kind, x, attributes=None):
+        return self.add(kind, [x], x.space, x.channels, attributes)
+
+
+# Functions that carry a module or a call over: by type of module, and by name of function or method.
+_MODULES, _FUNCTIONS = {}, {}
+
+
+def _for_modules(*kinds):
+    return lambda function: [_MODULES.setdefault(kind, function) for kind in kinds] and function
+
+
+def _for_functions(*names):
+    return lambda function: [_FUNCTIONS.setdefault(name, function) for name in names] and function
+
+
+# -- what has weights --
+
+def _convolution(e, x, weight, bias, stride, padding, dilation, groups, file_name):
+    dims = weight.dim() - 2
+    if dims == 1:
+        e.none_here("write it in 2D, with a height of 1")
+    e.channels_first(x, dims)
+    kernel, dilation = list(weight.shape[2:]), _per_dimension(dilation, dims)
+    if padding == "same":
+        wanted = [d * (k - 1) for d, k in zip(dilation, kernel)]
+        if any(w % 2 for w in wanted):
+            e.fail("pads one side more than the other, which poolscope's conv does not; pad before it")
+        padding = [w // 2 for w in wanted]
+    padding = [0] * dims if padding == "valid" else _per_dimension(padding, dims)
+    e.claim(weight, bias)
+    e.keep(file_name, "weight", weight)
+    if bias is not None:
+        e.keep(file_name, "bias", bias)
+    attributes = {"channels": weight.shape[0], "kernel": _short(kernel)}
+    for name, values, usual in (("stride", _per_dimension(stride, dims), 1), ("padding", padding, 0),
+                                ("dilation", dilation, 1)):
+        if values != [usual] * dims:
+            attributes[name] = _short(values)
+    if groups != 1:
+        attributes["groups"] = groups
+    if bias is None:
+        attributes["bias"] = False
+    if dims == 2 and x.space[0] > 1 or dims == 3 and x.space[0] == 1:
+        attributes["dims"] = dims
+    value = e.call.value
+    return e.add("conv", [x], e.space_of(value, x.axes), weight.shape[0], attributes, path=file_name,
+                 file_name=file_name)
+
+
+@_for_modules(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def _export_conv(e):
+    m, path = e.module, e.call.path
+    if m.padding_mode != "zeros":
+        e.fail(f"pads with \"{m.padding_mode}\"; poolscope pads with zeros")
+    y = _convolution(e, e.source(), m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups, path)
+    return _pool_skip(e, y, m.pool_skip, path + ".pool_skip") if isinstance(m, _PoolSkipped) else y
+
+
+def _own_weights(e, weight, bias):
+    """The path of the module whose "weight" and "bias" a function is called with."""
+    weight, bias = e.map_of(weight), e.map_of(bias)
+    if not isinstance(weight, _Weight) or not weight.path.endswith("weight") or (
+            bias is not None and bias.path != weight.path[:-6] + "bias"):
+        e.fail("is called with weights that are no module's \"weight\" and \"bias\"; call the module")
+    return weight.path[:-7] if weight.path != "weight" else "", weight.tensor, None if bias is None else bias.tensor
+
+
+@_for_functions("conv2d", "conv3d")
+def _export_conv_function(e):
+    path, weight, bias = _own_weights(e, e.given(1, "weight"), e.given(2, "bias"))
+    return _convolution(e, e.source(), weight, bias, e.given(3, "stride", 1), e.given(4, "padding", 0),
+                        e.given(5, "dilation", 1), e.given(6, "groups", 1), path)
+
+
+@_for_modules(nn.ConvTranspose2d, nn.ConvTranspose3d)
+def _export_conv_transpose(e):
+    m, x, dims = e.module, e.source(), e.module.weight.dim() - 2
+    e.channels_first(x, dims)
+    if e.given(1, "output_size") is not None:
+        e.fail("is told a size of its output; say output_padding instead")
+    e.claim(m.weight, m.bias)
+    e.keep(e.call.path, "weight", m.weight)
+    if m.bias is not None:
+        e.keep(e.call.path, "bias", m.bias)
+    attributes = {"channels": m.out_channels, "kernel": _short(_per_dimension(m.kernel_size, dims)),
+                  "stride": _short(_per_dimension(m.stride, dims))}
+    for name, values, usual in (("padding", m.padding, 0), ("output_padding", m.output_padding, 0),
+                                ("dilation", m.dilation, 1)):
+        if _per_dimension(values, dims) != [usual] * dims:
+            attributes[name] = _short(_per_dimension(values, dims))
+    if m.groups != 1:
+        attributes["groups"] = m.groups
+    if m.bias is None:
+        attributes["bias"] = False
+    if dims == 2 and x.space[0] > 1 or dims == 3 and x.space[0] == 1:
+        attributes["dims"] = dims
+    return e.add("conv_transpose", [x], e.space_of(e.call.value, x.axes), m.out_channels, attributes,
+                 file_name=e.call.path)
+
+
+def _linear(e, x, weight, bias, path):
+    if x.axes[-1] != "c":
+        e.fail(f"works along the last of {' x '.join(x.axes)}, which is not the channels; poolscope's linear does")
+    e.claim(weight, bias)
+    e.keep(path, "weight", weight)
+    if bias is not None:
+        e.keep(path, "bias", bias)
+    attributes = {"features": weight.shape[0], **({} if bias is not None else {"bias": False})}
+    return e.add("linear", [x], x.space, weight.shape[0], attributes, path=path, file_name=path)
+
+
+@_for_modules(nn.Linear)
+def _export_linear(e):
+    return _linear(e, e.source(), e.module.weight, e.module.bias, e.call.path)
+
+
+@_for_functions("linear")
+def _export_linear_function(e):
+    path, weight, bias = _own_weights(e, e.given(1, "weight"), e.given(2, "bias"))
+    return _linear(e, e.source(), weight, bias, path)
+
+
+def _keep_gain(e, m, channels):
+    """Gain and shift; where the module has none, those that change nothing."""
+    if m.weight is None:
+        e.note(f"\"{e.call.path}\" has no gain and shift to learn, which poolscope's counterpart always has: they "
+               "start as 1 and 0, and training there moves them")
+    for suffix, tensor, usual in (("weight", m.weight, torch.ones), ("bias", m.bias, torch.zeros)):
+        e.claim(tensor)
+        e.keep(e.call.path, suffix, usual(channels) if tensor is None else tensor)
+
+
+@_for_modules(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+def _export_batch_norm(e):
+    m, x = e.module, e.source()
+    e.channels_first(x)
+    if m.running_mean is None:
+        e.fail("keeps no running statistics (track_running_stats=False); poolscope's batch_norm goes by them in "
+               "evaluation mode")
+    if m.momentum is None:
+        e.note(f"\"{e.call.path}\" averages its statistics over all batches (momentum=None); poolscope goes on with a "
+               "momentum of 0.1")
+    _keep_gain(e, m, m.num_features)
+    e.keep(e.call.path, "running_mean", m.running_mean)
+    e.keep(e.call.path, "running_var", m.running_var)
+    momentum = 0.1 if m.momentum is None else m.momentum
+    attributes = {**({"eps": m.eps} if m.eps != 1e-5 else {}), **({"momentum": momentum} if momentum != 0.1 else {})}
+    return e.add("batch_norm", [x], x.space, x.channels, attributes, file_name=e.call.path)
+
+
+def _instance_norm(e, m, x, affine):
+    e.channels_first(x)
+    if affine:
+        _keep_gain(e, m, x.channels)
+    attributes = {**({"eps": m.eps} if m.eps != 1e-5 else {}), **({} if affine else {"affine": False})}
+    return e.add("instance_norm", [x], x.space, x.channels, attributes, file_name=e.call.path)
+
+
+@_for_modules(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+def _export_instance_norm(e):
+    if e.module.track_running_stats:
+        e.fail("goes by running statistics in evaluation mode (track_running_stats=True); poolscope's does not")
+    return _instance_norm(e, e.module, e.source(), e.module.affine)
+
+
+@_for_modules(nn.GroupNorm)
+def _export_group_norm(e):
+    m, x = e.module, e.source()
+    if m.num_groups != m.num_channels:
+        e.none_here(f"poolscope has none of several channels a group ({m.num_channels} channels in {m.num_groups} "
+                    "groups): take batch or instance normalisation, or a group a channel")
+    return _instance_norm(e, m, x, m.affine)
+
+
+@_for_modules(nn.LayerNorm)
+def _export_layer_norm(e):
+    m, x = e.module, e.source()
+    if x.axes[-1] != "c" or tuple(m.normalized_shape) != (x.channels,):
+        e.fail(f"normalises {'x'.join(map(str, m.normalized_shape))} of {' x '.join(x.axes)}; poolscope's layer_norm "
+               "takes the channels of each position alone")
+    _keep_gain(e, m, x.channels)
+    return e.add("layer_norm", [x], x.space, x.channels, {"eps": m.eps} if m.eps != 1e-5 else {},
+                 file_name=e.call.path)
+
+
+def _pool_skip(e, y, m, path):
+    """Named after what it stands behind, wherever the module is."""
+    e.channels_first(y, m.dims)
+    side = min(y.space[3 - m.dims:])
+    size = m.pool_size if m.pool_size <= side or m.mode == "conv+skip" else side
+    attributes = {"pool_size": size, **({"mode": m.mode} if m.mode != "full" else {}),
+                  **({"cut": m.cut} if m.cut != "none" else {}), **({"zero_init": True} if m.zero_init else {})}
+    if size != m.pool_size:
+        attributes["pool_size_asked"] = m.pool_size
+    if m.conv is not None:
+        e.claim(m.conv.weight, m.conv.bias)
+        e.keep(path, "conv.weight", m.conv.weight)
+        e.keep(path, "conv.bias", m.conv.bias)
+    return e.add("pool_skip", [y], y.space, y.channels, attributes, path=y.name + ".pool_skip", file_name=path,
+                 module=True)
+
+
+@_for_modules(PoolSkip)
+def _export_pool_skip(e):
+    return _pool_skip(e, e.source(0, "y"), e.module, e.call.path)
+
+
+@_for_modules(nn.MultiheadAttention)
+def _export_attention(e):
+    m, x = e.module, e.source(0, "query")
+    same = all(self_given is e.given(0, "query") for self_given in (e.given(1, "key"), e.given(2, "value")))
+    wanted = ("n", "t", "c") if getattr(m, "batch_first", False) else ("t", "n", "c")
+    if not same or x.axes != wanted or m.in_proj_weight is None or m.bias_k is not None or m.add_zero_attn or any(
+            e.given(place, name) is not None for place, name in ((3, "key_padding_mask"), (5, "attn_mask"))):
+        e.fail("is not self-attention without masks, all that poolscope's attention is")
+    e.claim(m.in_proj_weight, m.in_proj_bias, m.out_proj.weight, m.out_proj.bias)
+    path = e.call.path
+    e.keep(path, "qkv.weight", m.in_proj_weight)
+    if m.in_proj_bias is not None:
+        e.keep(path, "qkv.bias", m.in_proj_bias)
+    e.keep(path, "proj.weight", m.out_proj.weight)
+    e.keep(path, "proj.bias", torch.zeros(m.embed_dim) if m.out_proj.bias is None else m.out_proj.bias)
+    attributes = {"heads": m.num_heads, **({"dropout": m.dropout} if m.dropout else {}),
+                  **({} if m.in_proj_bias is not None else {"qkv_bias": False})}
+    return _Several((e.add("attention", [x], x.space, x.channels, attributes, file_name=path), None))
+
+
+# -- activations --
+
+def _activation(kind, read=None):
+    """read(e): its attributes, of a module or a call."""
+    return lambda e: e.elementwise(kind, e.source(), read(e) if read else None)
+
+
+def _setting(place, name, default, attribute=None):
+    """The value of a module's setting or a function's argument."""
+    def read(e):
+        if e.call.node.op == "call_module":
+            return getattr(e.module, attribute or name)
+        return e.given(place, name, default)
+    return read
+
+
+for _kinds, _names, _carry in (
+        ((nn.ReLU,), ("relu", "relu_"), _activation("relu")),
+        ((nn.ReLU6,), ("relu6",), _activation("relu6")),
+        ((nn.SiLU,), ("silu",), _activation("silu"))):
+    _for_modules(*_kinds)(_carry)
+    _for_functions(*_names)(_carry)
+
+
+@_for_modules(nn.LeakyReLU)
+@_for_functions("leaky_relu", "leaky_relu_")
+def _export_leaky_relu(e):
+    slope = _setting(1, "negative_slope", 0.01)(e)
+    if not 0 <= slope <= 1:
+        e.fail(f"has a slope of {slope}; poolscope's is from 0 to 1")
+    return e.elementwise("leaky_relu", e.source(), {"slope": slope})
+
+
+@_for_modules(nn.ELU)
+@_for_functions("elu", "elu_")
+def _export_elu(e):
+    return e.elementwise("elu", e.source(), {"alpha": _setting(1, "alpha", 1.0)(e)})
+
+
+@_for_modules(nn.GELU)
+@_for_functions("gelu")
+def _export_gelu(e):
+    if _setting(1, "approximate", "none")(e) != "none":
+        e.none_here("poolscope's gelu is the exact one (approximate=\"none\")")
+    return e.elementwise("gelu", e.source())
+
+
+@_for_modules(nn.Hardtanh)
+@_for_functions("hardtanh", "hardtanh_", "clamp", "clamp_", "clip", "clip_", "clamp_min", "clamp_min_")
+def _export_clamp(e):
+    tanh = e.call.node.op == "call_module" or "hardtanh" in e.call.what()
+    low = _setting(1, "min_val" if tanh else "min", -1 if tanh else None)(e)
+    high = _setting(2, "max_val" if tanh else "max", 1 if tanh else None)(e)
+    if low != 0 or high not in (None, 6):
+        e.none_here(f"of such cuts it has those at 0 and 6 (relu6) and at 0 alone (relu), not from {low} to {high}")
+    return e.elementwise("relu6" if high == 6 else "relu", e.source())
+
+
+@_for_modules(nn.PReLU)
+def _export_prelu(e):
+    m, x = e.module, e.source()
+    if m.num_parameters > 1:
+        e.channels_first(x)
+    e.claim(m.weight)
+    e.keep(e.call.path, "weight", m.weight)
+    return e.add("prelu", [x], x.space, x.channels, {} if m.num_parameters == 1 else {"shared": False},
+                 file_name=e.call.path)
+
+
+@_for_functions("softmax", "log_softmax", "sigmoid", "logsigmoid")
+@_for_modules(nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.Softmax2d)
+def _export_softmax(e):
+    e.none_here("at the end of a network leave it out: the loss takes logits")
+
+
+# -- pooling --
+
+def _floor_sides(space, kernel, stride, padding):
+    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(space, kernel, stride, padding))
+
+
+def _pool(e, kind, x, kernel, stride, padding):
+    dims = len(e.call.value.shape) - 2 if isinstance(e.call.value, torch.Tensor) else len(x.axes) - 2
+    e.channels_first(x)
+    kernel, padding = _per_dimension(kernel, dims), _per_dimension(padding, dims)
+    stride = kernel if stride in (None, [], ()) else _per_dimension(stride, dims)
+    space = e.space_of(e.call.value, x.axes)
+    if space[3 - dims:] != _floor_sides(x.space[3 - dims:], kernel, stride, padding):
+        e.fail("takes windows that reach over the edge (ceil_mode=True); poolscope's stay within")
+    attributes = {"kernel": _short(kernel), "stride": _short(stride)}
+    if any(padding):
+        attributes["padding"] = _short(padding)
+    return e.add(kind, [x], space, x.channels, attributes)
+
+
+@_for_modules(nn.MaxPool2d, nn.MaxPool3d)
+@_for_functions("max_pool2d", "max_pool3d", "_max_pool2d", "_max_pool3d")
+def _export_max_pool(e):
+    if _setting(6, "return_indices", False)(e):
+        e.none_here("of the places of maxima it knows nothing; leave out return_indices")
+    if any(d != 1 for d in _per_dimension(_setting(4, "dilation", 1)(e), 1)):
+        e.fail("has windows with gaps (dilation), which poolscope's max_pool has not")
+    return _pool(e, "max_pool", e.source(), _setting(1, "kernel_size", None)(e), _setting(2, "stride", None)(e),
+                 _setting(3, "padding", 0)(e))
+
+
+@_for_modules(nn.AvgPool2d, nn.AvgPool3d)
+@_for_functions("avg_pool2d", "avg_pool3d")
+def _export_avg_pool(e):
+    padding = _setting(3, "padding", 0)(e)
+    if not _setting(5, "count_include_pad", True)(e) and any(_per_dimension(padding, 1)):
+        e.fail("leaves its padding out of the mean (count_include_pad=False); poolscope's counts it")
+    if _setting(6, "divisor_override", None)(e) is not None:
+        e.fail("divides by a number of its own (divisor_override)")
+    return _pool(e, "avg_pool", e.source(), _setting(1, "kernel_size", None)(e), _setting(2, "stride", None)(e),
+                 padding)
+
+
+@_for_modules(nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+@_for_functions("adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def _export_adaptive_pool(e):
+    x, maximum = e.source(), "max" in e.kind()
+    space = e.space_of(e.call.value, x.axes)
+    e.channels_first(x)
+    if space == (1, 1, 1) and not maximum:
+        return e.add("global_avg_pool", [x], space, x.channels)
+    if space == x.space:
+        return x
+    if any(a % b for a, b in zip(x.space, space)):
+        e.fail(f"makes {'x'.join(map(str, space))} of {'x'.join(map(str, x.space))} with windows of several sizes; "
+               "poolscope's are all alike: choose a size that divides the map's")
+    kernel = [a // b for a, b in zip(x.space, space)][5 - len(x.axes):]
+    return _pool(e, "max_pool" if maximum else "avg_pool", x, kernel, kernel, 0)
+
+
+@_for_functions("mean")
+def _export_mean(e):
+    x, axes = e.source(), e.given(1, "dim")
+    rank = len(x.axes)
+    axes = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
+    over = {x.axes[axis % rank] for axis in axes}
+    if over != set(x.axes) - {"n", "c"} or not over:
+        e.fail(f"is over {', '.join(sorted(over)) or 'nothing'} of {' x '.join(x.axes)}; poolscope has the mean over "
+               "all positions alone")
+    y = e.add("global_avg_pool", [x], (1, 1, 1), x.channels)
+    return y if e.given(2, "keepdim", False) else y.seen_as([axis for axis in x.axes if axis in ("n", "c")])
+
+
+# -- what changes no value --
+
+@_for_modules(nn.Identity)
+@_for_functions("contiguous", "clone", "detach", "to", "float", "type_as", "identity")
+def _export_identity(e):
+    return e.map_of(e.given(0, "input"))
+
+
+@_for_modules(nn.Dropout, nn.Dropout2d, nn.Dropout3d)
+@_for_functions("dropout", "dropout_", "dropout2d", "dropout3d", "feature_dropout")
+def _export_dropout(e):
+    x, p = e.source(), _setting(1, "p", 0.5)(e)
+    channels = e.kind() not in ("dropout", "dropout_")
+    if channels:
+        e.channels_first(x)
+    return e.elementwise("dropout", x, {"p": p, **({"channels": True} if channels else {})})
+
+
+def _as_shape(e, x, shape):
+    """The same values in another shape: nothing that is done here, or a vector of all."""
+    shape, old = tuple(shape), tuple(e.shape_before)
+    if len(shape) == 2 and shape[0] == old[0] and x.axes[0] == "n" and len(old) > 2:
+        if x.space == (1, 1, 1):
+            return x.seen_as(("n", "c"))
+        if x.axes[:2] == ("n", "c"):
+            features = x.channels * x.space[0] * x.space[1] * x.space[2]
+            return e.add("flatten", [x], (1, 1, 1), features, axes=("n", "c"))
+    if x.axes[:2] == ("n", "c") and shape[:2] == old[:2]:
+        if len(shape) == 3 and shape[2] == x.space[0] * x.space[1] * x.space[2]:
+            return x.seen_as(("n", "c", "t"))
+        if len(shape) in (4, 5) and (1,) * (5 - len(shape)) + shape[2:] == x.space:
+            return x.seen_as(("n", "c") + ("d", "h", "w")[5 - len(shape):])
+    kept = [(axis, side) for axis, side in zip(x.axes, old) if side != 1 or axis in ("n", "c")]
+    axes = []  # where nothing but sides of 1 come and go
+    for side in shape:
+        axes.append(kept.pop(0)[0] if kept and kept[0][1] == side else "1" if side == 1 else "?")
+    if kept or "?" in axes:
+        e.fail(f"makes {'x'.join(map(str, shape))} of {' x '.join(x.axes)} ({'x'.join(map(str, old))}); poolscope has "
+               "the vector of all values (flatten), and positions in a row")
+    return x.seen_as(axes)
+
+
+@_for_modules(nn.Flatten, nn.Unflatten)
+@_for_functions("flatten", "reshape", "view", "squeeze", "unsqueeze", "view_as", "reshape_as", "squeeze_", "unflatten")
+def _export_reshape(e):
+    return _as_shape(e, e.source(), e.call.value.shape)
+
+
+@_for_functions("permute", "transpose", "swapaxes", "movedim", "moveaxis")
+def _export_permute(e):
+    x = e.source()
+    marks = torch.empty(tuple(range(2, 2 + len(x.axes))), device="meta")  # every axis has a size of its own
+    given = [marks] + list(e.call.node.args[1:])
+    turn = e.call.node.target if e.call.node.op == "call_function" else getattr(torch.Tensor, e.call.node.target)
+    kept = {name: value for name, value in e.call.node.kwargs.items() if name not in ("input", "self")}
+    return x.seen_as([x.axes[side - 2] for side in turn(*given, **kept).shape])
+
+
+@_for_functions("getitem")
+def _export_item(e):
+    x, index = e.map_of(e.given(0, "a")), e.given(1, "b")
+    if isinstance(x, _Several):
+        if x[index] is None:
+            e.fail("takes what poolscope's counterpart does not give")
+        return x[index]
+    whole = slice(None)
+    if isinstance(x, _Map) and x.axes == ("n", "t", "c") and isinstance(index, tuple) and index[0] == whole and (
+            isinstance(index[1], int)) and all(part == whole for part in index[2:]):
+        token = index[1] % (x.space[0] * x.space[1] * x.space[2])
+        return e.add("token", [x], (1, 1, 1), x.channels, {"index": token} if token else {}, axes=("n", "c"))
+    if isinstance(x, _Map) and tuple(e.call.value.shape) == tuple(e.shape_before):
+        return x
+    e.none_here("poolscope takes no parts of maps")
+
+
+@_for_functions("expand", "repeat", "expand_as")
+def _export_expand(e):
+    x = e.map_of(e.given(0, "input"))
+    if isinstance(x, _Weight):
+        return x  # along the samples: what reads it says whether that is all
+    e.none_here()
+
+
+# -- several inputs --
+
+@_for_functions("add", "iadd", "add_")
+def _export_add(e):
+    a, b = e.map_of(e.given(0, "input")), e.map_of(e.given(1, "other"))
+    if e.given(2, "alpha", 1) != 1:
+        e.fail("adds a multiple (alpha)")
+    if isinstance(a, _Weight) and isinstance(b, _Map):
+        a, b = b, a
+    if isinstance(a, _Map) and isinstance(b, _Weight):
+        positions = a.space[0] * a.space[1] * a.space[2]
+        if a.axes != ("n", "t", "c") or tuple(b.tensor.shape)[-2:] != (positions, a.channels):
+            e.fail("adds a parameter that is no vector of each position; poolscope has that alone (position_embedding)")
+        e.claim(b.tensor)
+        e.keep(b.path, "", b.tensor, (1, positions, a.channels))
+        return e.add("position_embedding", [a], a.space, a.channels, path=b.path, file_name=b.path)
+    if not isinstance(a, _Map) or not isinstance(b, _Map):
+        e.none_here("poolscope adds maps to each other, not numbers or constants")
+    if a.axes != b.axes or a.space != b.space or a.channels != b.channels:
+        e.fail("adds maps of different shapes; poolscope's have one shape")
+    return e.add("add", [a, b], a.space, a.channels)
+
+
+@_for_functions("cat", "concat", "concatenate")
+def _export_cat(e):
+    given, axis = e.given(0, "tensors"), e.given(1, "dim", 0)
+    maps = [e.map_of(part) for part in given]
+    if len(maps) == 2 and isinstance(maps[0], _Weight) and isinstance(maps[1], _Map):
+        return _class_token(e, maps[0], maps[1], axis)
+    if not all(isinstance(part, _Map) for part in maps):
+        e.none_here("poolscope puts maps together, not constants")
+    if any(part.axes != maps[0].axes or part.space != maps[0].space for part in maps) or maps[0].axes[axis] != "c":
+        e.fail("does not put channels of maps of one size one after the other, all that poolscope's concat does")
+    while len(maps) > 1:  # of many the first few by themselves
+        some, rest = maps[:_MOST_INPUTS], maps[_MOST_INPUTS:]
+        maps = [e.add("concat", some, some[0].space, sum(part.channels for part in some)), *rest]
+    return maps[0]
+
+
+def _class_token(e, token, x, axis):
+    if x.axes != ("n", "t", "c") or axis % 3 != 1 or token.tensor.numel() != x.channels:
+        e.fail("puts a parameter before something else than a row of positions; poolscope has that alone (class_token)")
+    e.claim(token.tensor)
+    e.keep(token.path, "", token.tensor, (1, 1, x.channels))
+    positions = 1 + x.space[0] * x.space[1] * x.space[2]
+    return e.add("class_token", [x], (1, 1, positions), x.channels, path=token.path, file_name=token.path)
+
+
+@_for_modules(nn.Upsample)
+@_for_functions("interpolate", "upsample")
+def _export_resize(e):
+    x, mode, corners = e.source(), _setting(3, "mode", "nearest")(e), _setting(4, "align_corners", None)(e)
+    dims, space = len(x.axes) - 2, e.space_of(e.call.value, x.axes)
+    e.channels_first(x)
+    if e.call.node.kwargs.get("antialias"):
+        e.fail("smooths before it takes away (antialias=True)")
+    if mode not in ("nearest", "nearest-exact", "bilinear", "trilinear"):
+        e.none_here(f"poolscope's resize is \"nearest\" or linear, not \"{mode}\"")
+    if space == x.space:
+        return x
+    attributes = {"mode": "nearest" if mode.startswith("nearest") else "linear"}
+    if corners:
+        attributes["align_corners"] = True
+    scale = [b // a for a, b in zip(x.space, space)][3 - dims:]
+    if all(a * s == b for a, s, b in zip(x.space[3 - dims:], scale, space[3 - dims:])):
+        return e.add("resize", [x], space, x.channels, {**attributes, "scale": _short(scale)})
+    factor = _setting(2, "scale_factor", None)(e)
+    factors = [factor] * dims if isinstance(factor, (int, float)) else factor or []
+    if mode == "nearest-exact" or any(a * f != b for a, f, b in zip(x.space[3 - dims:], factors, space[3 - dims:])):
+        e.fail("has a factor that does not lead to whole sides; say the size")
+    like = next((m for m in [e.input, *e.found.values()] if isinstance(m, _Map) and m.space == space), None)
+    if like is None:
+        e.fail(f"makes {'x'.join(map(str, space[3 - dims:]))} of {'x'.join(map(str, x.space[3 - dims:]))}; poolscope "
+               "resizes by whole factors, or to the size of a map that comes before, and none has that one")
+    return e.add("resize", [x, like], space, x.channels, attributes)
+
+
+@_for_modules(nn.ZeroPad2d, nn.ConstantPad2d, nn.ConstantPad3d)
+@_for_functions("pad")
+def _export_pad(e):
+    x, is_module = e.source(), e.call.node.op == "call_module"
+    dims = len(x.axes) - 2
+    e.channels_first(x)
+    sides = list(_setting(1, "pad", None, "padding")(e))
+    mode = "constant" if is_module else e.given(2, "mode", "constant")
+    if mode != "constant" or (_setting(3, "value", 0)(e) or 0) != 0:
+        e.fail("pads with something else than zeros")
+    if any(sides[2 * dims:]):
+        e.none_here("poolscope pads positions, not channels")
+    sides = (sides + [0] * 2 * dims)[:2 * dims]
+    return e.add("pad", [x], e.space_of(e.call.value, x.axes), x.channels,
+                 {"before": sides[0::2][::-1], "after": sides[1::2][::-1]})
+
+
+# -- the whole --
+
+def _changes_its_input(node, root):
+    """Whether what comes after sees the result under the input's name, too."""
+    if node.op == "call_module":
+        return bool(getattr(root.get_submodule(node.target), "inplace", False))
+    name = getattr(node.target, "__name__", node.target)
+    return node.op.startswith("call") and (name == "iadd" or name.endswith("_") and not name.endswith("__") or bool(
+        node.kwargs.get("inplace", False)))
+
+
+def _needed(graph, root):
+    """Nodes that the output depends on."""
+    needed = set()
+    for node in reversed(graph.nodes):
+        if node.op == "output" or node in needed or _changes_its_input(node, root):
+            needed.add(node)
+            needed.update(node.all_input_nodes)
+    return needed
+
+
+def _carry_over(e, call):
+    node, e.call = call.node, call
+    if node.op == "get_attr":
+        return _Weight(node.target.replace("model.", "", 1), call.value)
+    kinds = type(e.module).__mro__ if node.op == "call_module" else ()
+    carry = next((_MODULES[kind] for kind in kinds if kind in _MODULES), None) if kinds else _FUNCTIONS.get(call.what())
+    if carry is None:
+        e.none_here()
+    return carry(e)
+
+
+def _input_of(e, x):
+    if x.dim() not in (2, 4, 5) or not x.is_floating_point():
+        raise ExportError("export: example_input must be a batch as the network takes it: floats, n x channels x "
+                          f"height x width, n x channels x depth x height x width, or n x features; it is "
+                          f"{tuple(x.shape)}, {x.dtype}")
+    axes = ("n", "c") + ("d", "h", "w")[5 - x.dim():]
+    return _Map("input", axes, e.space_of(x, axes) if x.dim() > 2 else (1, 1, 1), x.shape[1])
+
+
+def _check_output(found):
+    if isinstance(found, _Map) and found.name != "input" and found.axes[:2] == ("n", "c") and "t" not in found.axes:
+        return
+    raise ExportError("export: the model must give one tensor of logits, n x classes or n x classes x height x width; "
+                      "export a module that picks it where there are several")
+
+
+def _walk(e, tracer, graph):
+    needed = _needed(graph, e.root)
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            e.input = e.found[node] = _input_of(e, tracer.x)
+        elif node.op == "output":
+            result = e.map_of(node.args[0])
+            _check_output(result)
+            return result
+        elif node in needed:
+            first = e.source_node(node)
+            e.shape_before = tracer.calls[first].value.shape if first is not None and isinstance(
+                tracer.calls[first].value, torch.Tensor) else ()
+            e.found[node] = _carry_over(e, tracer.calls[node])
+            if _changes_its_input(node, e.root) and first is not None:
+                e.newest[e.newest_of(first)] = node
+
+
+def _keep_reachable(e, last):
+    by_name, wanted, at = {node["name"]: node for node in e.nodes}, set(), [last.name]
+    while at:
+        name = at.pop()
+        if name != "input" and name not in wanted:
+            wanted.add(name)
+            at += by_name[name]["inputs"]
+    e.nodes = [node for node in e.nodes if node["name"] in wanted]
+    owners = tuple(node.get("file_name", node["name"]) for node in e.nodes)
+    e.tensors = {name: tensor for name, tensor in e.tensors.items()
+                 if any(name == owner or name.startswith(owner + ".") for owner in owners)}
+    return owners
+
+
+def _note_left_out(e, owners):
+    state = [name for name, _ in e.model.named_parameters()]
+    idle = [name for name in state if not any(name == owner or name.startswith(owner + ".") for owner in owners)]
+    if idle:
+        e.note(f"{len(idle)} of {len(state)} parameters have no part in what the model gives in evaluation mode, and "
+               f"were left out: {', '.join(idle[:3])}{', ..' if len(idle) > 3 else ''}")
+
+
+def _traced(root, x):
+    tracer = _GraphTracer(x.clone())
+    try:
+        return tracer, tracer.trace(root)
+    except ExportError:
+        raise
+    except Exception as error:
+        place = _place_of_error(error)
+        said = str(error).splitlines()[0] if str(error) else ""
+        raise ExportError(f"export: forward cannot be followed beyond {place or 'its start'}: {type(error).__name__}: "
+                          f"{said}") from error
+
+
+@contextlib.contextmanager
+def _at_rest(model, x):
+    """Evaluation mode, without gradients; modes and random numbers are as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
+
+def _graph_of(model, x, name):
+    """The document, the weights, and what the user must know."""
+    with _at_rest(model, x):
+        expected = model(x.clone())
+        root = _Root(model).eval()
+        tracer, graph = _traced(root, x)
+        e = _Exporter(model, root)
+        owners = _keep_reachable(e, _walk(e, tracer, graph))
+    _note_left_out(e, owners)
+    document = {"format": "poolscope-graph", "version": 1, "name": name or type(model).__name__,
+                "input": [x.shape[1], *(x.shape[2:] if x.dim() > 2 else (1, 1))], "nodes": e.nodes}
+    _check_values(document, e.tensors, x, expected)
+    return document, e.tensors, e.notes
+
+
+def export(model, example_input, graph_path, weights_path=None, name=None):
+    """Writes a network as poolscope's JSON graph and its weights as safetensors:
+
+        poolscope.export(model, images, "net.json", "weights.safetensors")
+        $ poolscope diagnose weights.safetensors --graph net.json --data cifar10:DIR
+        $ poolscope train --graph net.json --init weights.safetensors --data cifar10:DIR --out runs/a
+
+    It is the network of evaluation mode, followed by torch.fx on example_input (a batch of any size; the height and
+    width count). Operations have the names of the modules, weights those of the model's state. What has no counterpart
+    is named in an ExportError, with its place in your code; a remark is a warning. The graph that was made is worked
+    out on example_input and must give what the model gives. The model is left as it was."""
+    document, tensors, notes = _graph_of(_without_wrappers(model), example_input, name)
+    for note in notes:
+        warnings.warn(f"poolscope.export: {note}", stacklevel=2)
+    nodes = ",\n".join("  " + json.dumps(node, ensure_ascii=False) for node in document["nodes"])
+    head = json.dumps({key: value for key, value in document.items() if key != "nodes"}, ensure_ascii=False)
+    if weights_path is not None:
+        save_weights(tensors, weights_path)
+    with _whole_file(graph_path) as stream:
+        stream.write(f"{head[:-1]},\n \"nodes\": [\n{nodes}\n ]}}\n".encode())
+
+
+# -- the graph worked out by PyTorch, to see that it is the model --
+
+def _worked_out(node, x, w):
+    """What an operation gives of inputs x, n x c x d x h x w each; w(suffix): its weights."""
+    kind, first = node["type"], x[0]
+    flat = first.flatten(2).transpose(1, 2)  # n x t x c
+    plain = {"relu": functional.relu, "relu6": functional.relu6, "silu": functional.silu, "gelu": functional.gelu,
+             "dropout": lambda y: y, "concat": lambda y: torch.cat(x, 1), "add": lambda y: sum(x[1:], y),
+             "flatten": lambda y: y.flatten(1)[:, :, None, None, None],
+             "global_avg_pool": lambda y: y.mean((2, 3, 4), keepdim=True),
+             "leaky_relu": lambda y: functional.leaky_relu(y, node.get("slope", 0.01)),
+             "elu": lambda y: functional.elu(y, node.get("alpha", 1.0)),
+             "prelu": lambda y: functional.prelu(y, w("weight"))}
+    if kind in plain:
+        return plain[kind](first)
+    if kind in ("conv", "conv_transpose"):
+        weight = w("weight")
+        dims = weight.dim() - 2
+        weight = weight if dims == 3 else weight.unsqueeze(2)
+        stride, padding, dilation = (_fill(node.get(key, usual), dims, usual) for key, usual in (
+            ("stride", 1), ("padding", 0), ("dilation", 1)))
+        if kind == "conv":
+            return functional.conv3d(first, weight, w("bias"), stride, padding, dilation, node.get("groups", 1))
+        return functional.conv_transpose3d(first, weight, w("bias"), stride, padding, _fill(
+            node.get("output_padding", 0), dims, 0), node.get("groups", 1), dilation)
+    if kind == "linear":
+        return _as_map(functional.linear(flat, w("weight"), w("bias")), first)
+    if kind == "batch_norm":
+        return functional.batch_norm(first, w("running_mean"), w("running_var"), w("weight"), w("bias"),
+                                     eps=node.get("eps", 1e-5))
+    if kind == "instance_norm":
+        return functional.instance_norm(first, weight=w("weight"), bias=w("bias"), eps=node.get("eps", 1e-5))
+    if kind == "layer_norm":
+        normal = functional.layer_norm(flat, flat.shape[2:], w("weight"), w("bias"), node.get("eps", 1e-5))
+        return _as_map(normal, first)
+    if kind in ("max_pool", "avg_pool"):
+        dims = 3 if first.shape[2] > 1 else 2
+        kernel, stride, padding = (_fill(node.get(key, 0), dims, usual) for key, usual in (
+            ("kernel", 1), ("stride", 1), ("padding", 0)))
+        pool = functional.max_pool3d if kind == "max_pool" else functional.avg_pool3d
+        return pool(first, kernel, stride, padding)
+    if kind == "pool_skip":
+        return _pool_skip_worked_out(node, first, w)
+    if kind == "resize":
+        return _resized(node, first, x)
+    if kind == "pad":
+        before, after = ([0] * (3 - len(node[key])) + node[key] for key in ("before", "after"))
+        return functional.pad(first, [side for pair in reversed(list(zip(before, after))) for side in pair])
+    if kind == "position_embedding":
+        return _as_map(flat + w(""), first)
+    if kind == "class_token":
+        return torch.cat((w("").expand(first.shape[0], -1, -1), flat), 1).transpose(1, 2)[:, :, None, None]
+    if kind == "token":
+        return flat[:, node.get("index", 0), :, None, None, None]
+    if kind == "attention":
+        return _attention_worked_out(node, first, flat, w)
+    raise ExportError(f"export: \"{kind}\" cannot be worked out")
+
+
+def _fill(value, dims, usual):
+    return [usual] * (3 - dims) + _per_dimension(value, dims)
+
+
+def _as_map(flat, like):
+    return flat.transpose(1, 2).reshape(flat.shape[0], flat.shape[2], *like.shape[2:])
+
+
+def _pool_skip_worked_out(node, first, w):
+    weight, plane = w("conv.weight"), first.shape[2] == 1
+    module = PoolSkip(first.shape[1], node["pool_size"], node.get("mode", "full"), node.get("cut", "none"),
+                      dims=2 if plane else 3, dtype=first.dtype, device=first.device, seed=0)
+    if module.conv is not None:
+        module.conv.weight.copy_(weight)
+        module.conv.bias.copy_(w("conv.bias"))
+    return module(first.squeeze(2)).unsqueeze(2) if plane else module(first)
+
+
+def _resized(node, first, x):
+    dims = 3 if first.shape[2] > 1 else 2
+    if "scale" in node:
+        size = [side * factor for side, factor in zip(first.shape[2:], _fill(node["scale"], dims, 1))]
+    else:
+        size = list(x[1].shape[2:])
+    if node["mode"] == "nearest":
+        return functional.interpolate(first, size)
+    return functional.interpolate(first, size, mode="trilinear", align_corners=node.get("align_corners", False))
+
+
+def _attention_worked_out(node, first, flat, w):
+    heads, (n, t, c) = node["heads"], flat.shape
+    q, k, v = functional.linear(flat, w("qkv.weight"), w("qkv.bias")).reshape(n, t, 3, heads, c // heads).permute(
+        2, 0, 3, 1, 4)
+    weights = (q @ k.transpose(-2, -1) * (c // heads) ** -0.5).softmax(-1)
+    return _as_map(functional.linear((weights @ v).transpose(1, 2).reshape(n, t, c), w("proj.weight"), w("proj.bias")),
+                   first)
+
+
+def _check_values(document, tensors, x, expected):
+    """The graph must give what the model gives, within rounding."""
+    tensors = {name: tensor.to(x.device, torch.float64) for name, tensor in tensors.items()}
+    maps = {"input": x.double().reshape(x.shape[0], x.shape[1], *(1,) * (5 - max(x.dim(), 2)), *x.shape[2:])}
+    with torch.no_grad():
+        for node in document["nodes"]:
+            owner = node.get("file_name", node["name"])
+            maps[node["name"]] = _worked_out(node, [maps[name] for name in node["inputs"]], lambda suffix: tensors.get(
+                f"{owner}.{suffix}" if suffix else owner))
+    ours, theirs = maps[document["nodes"][-1]["name"]].reshape(expected.shape), expected.double()
+    off = float((ours - theirs).norm() / theirs.norm().clamp_min(1e-30))
+    if not off < 1e-2 and not (off != off and torch.equal(ours.isnan(), theirs.isnan())):
+        raise ExportError(f"export: the graph that was made gives other values than the model (relative {off:.1g}): "
+                          "forward does something that was not followed, as a change of a tensor through a view of it; "
+                          "please report it with the model")

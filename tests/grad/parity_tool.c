@@ -59,7 +59,7 @@ static ps_status add_param(ps_tensor_writer *writer, const char *name, const ps_
 /* ---- a whole network ---- */
 
 typedef struct {
-    const char *folder, *model;
+    const char *folder, *model, *graph_file; /* graph_file: instead of a model; the folder's weights have its names */
     double width, lr, momentum, weight_decay;
     int pool_skip, size, batch, classes, steps;
     ps_graph *graph;
@@ -70,6 +70,9 @@ typedef struct {
 } network_case;
 
 static ps_status parse_case(const cJSON *json, network_case *c) {
+    PS_TRY(ps_json_get_text(json, "graph", false, "case", &c->graph_file));
+    PS_TRY(ps_json_get_int(json, "batch", true, 1, 1024, "case", &c->batch));
+    if (c->graph_file != NULL) return PS_OK;
     PS_TRY(ps_json_get_text(json, "model", true, "case", &c->model));
     PS_TRY(ps_json_get_double(json, "width", true, 0, 64, "case", &c->width));
     PS_TRY(ps_json_get_double(json, "lr", true, 0, 10, "case", &c->lr));
@@ -77,15 +80,13 @@ static ps_status parse_case(const cJSON *json, network_case *c) {
     PS_TRY(ps_json_get_double(json, "weight_decay", true, 0, 1, "case", &c->weight_decay));
     PS_TRY(ps_json_get_int(json, "pool_skip", true, 0, 16, "case", &c->pool_skip));
     PS_TRY(ps_json_get_int(json, "size", true, 1, 1024, "case", &c->size));
-    PS_TRY(ps_json_get_int(json, "batch", true, 1, 1024, "case", &c->batch));
     PS_TRY(ps_json_get_int(json, "classes", true, 1, 1000, "case", &c->classes));
     return ps_json_get_int(json, "steps", true, 0, 1000, "case", &c->steps);
 }
 
-static ps_status build_network(network_case *c) {
+static ps_status build_model(network_case *c) {
     const ps_model *model;
     ps_model_options options;
-    char path[512];
     PS_TRY(ps_model_find(c->model, &model));
     ps_model_options_init(model, &options);
     options.width = c->width;
@@ -94,7 +95,13 @@ static ps_status build_network(network_case *c) {
     options.classes = c->classes;
     options.dropout = options.drop_path = 0;
     options.pool_skip.pool_size = c->pool_skip;
-    PS_TRY(model->build(&options, &c->graph));
+    return model->build(&options, &c->graph);
+}
+
+static ps_status build_network(network_case *c) {
+    char path[512];
+    PS_TRY(c->graph_file != NULL ? ps_graph_read(c->graph_file, &c->graph) : build_model(c));
+    if (c->graph_file != NULL) c->classes = c->graph->op[c->graph->count - 1].shape.c;
     PS_TRY(ps_threads_create(2, &c->pool));
     PS_TRY(ps_net_create(c->graph, c->batch, c->pool, &c->net));
     snprintf(path, sizeof path, "%s/weights.safetensors", c->folder);
@@ -124,6 +131,23 @@ static ps_status read_batch(network_case *c) {
 }
 
 static size_t positions_of(const network_case *c) { return ps_net_labels_per_sample(c->net); }
+
+static ps_status write_evaluation(network_case *c) {
+    char path[512];
+    ps_tensor_writer *writer;
+    float *turned = NULL;
+    size_t positions = positions_of(c);
+    const int64_t dims[3] = {c->batch, c->classes, (int64_t)positions};
+    const float *y = ps_net_forward(c->net, c->x, PS_MODE_EVAL, ps_rng_key_of(1, "parity"), NULL);
+    snprintf(path, sizeof path, "%s/evaluation.safetensors", c->folder);
+    PS_TRY(ps_tensor_writer_create(&writer));
+    ps_status status =
+        add_reordered(writer, "logits", 3, dims, (size_t)c->batch, (size_t)c->classes, positions, y, &turned);
+    if (status == PS_OK) status = ps_tensor_writer_finish(writer, path);
+    ps_tensor_writer_destroy(writer);
+    ps_free(turned);
+    return status;
+}
 
 /* logits [batch][positions][classes]: copied, because backward reuses their memory; may be NULL. */
 static double forward_backward(network_case *c, float *logits) {
@@ -206,8 +230,9 @@ static ps_status run_network(const char *folder, const cJSON *json) {
     PS_TRY_CLEANUP(parse_case(json, &c));
     PS_TRY_CLEANUP(build_network(&c));
     PS_TRY_CLEANUP(read_batch(&c));
+    if (c.graph_file != NULL) PS_TRY_CLEANUP(write_evaluation(&c));
     PS_TRY_CLEANUP(write_first_step(&c));
-    status = write_losses(&c);
+    status = c.graph_file != NULL ? PS_OK : write_losses(&c);
 cleanup:
     ps_net_destroy(c.net);
     ps_graph_destroy(c.graph);
@@ -425,7 +450,7 @@ int main(int count, char **argument) {
     const cJSON *layer = cJSON_GetObjectItemCaseSensitive(json, "layer");
     if (status == PS_OK && cJSON_IsString(layer)) status = run_layer(argument[1], layer->valuestring, json);
     else if (status == PS_OK)
-        status = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL ? run_network(argument[1], json)
+        status = cJSON_GetObjectItemCaseSensitive(json, "batch") != NULL ? run_network(argument[1], json)
                                                                          : run_pool_skip(argument[1], json);
     if (status != PS_OK) fprintf(stderr, "parity_tool: %s\n", ps_status_message());
     cJSON_Delete(json);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""poolscope.PoolSkip beside poolscope's own layer: values and all gradients in every mode, in 2D and 3D, on maps that are
-no multiple of the windows; how it is put into networks without touching anything else; and the digests of pairs."""
+"""poolscope.PoolSkip beside poolscope's own layer: values and all gradients in every mode, in 2D and 3D, on maps that
+are no multiple of the windows; how it is put into networks without touching anything else; and the digests of pairs."""
 
 import copy
 import hashlib
