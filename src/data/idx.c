@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "data/source.h"
+#include "data/unpack.h"
 
 enum {
     CLASSES_LEAST = 10,
@@ -41,14 +42,6 @@ typedef struct {
     pthread_mutex_t reading; /* one place in a stream */
 } idx_set;
 
-/* Why the last read came short, in the words of a sentence. */
-static const char *reason(gzFile stream) {
-    int code;
-    const char *text = gzerror(stream, &code);
-    if (code == Z_ERRNO) return strerror(errno);
-    return code == Z_OK || text[0] == '\0' ? "the file ends there" : text;
-}
-
 static uint32_t big_endian(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
@@ -58,11 +51,11 @@ static ps_status read_exactly(idx_file *file, void *bytes, size_t size, size_t o
     while (done < size) {
         size_t wanted = size - done < 1u << 20 ? size - done : 1u << 20;
         int got = gzread(file->stream, (char *)bytes + done, (unsigned)wanted);
-        if (got <= 0)
-            return ps_fail(
-                PS_ERR_INPUT,
-                "%s: could not be read past byte %zu of the %zu its header calls for (%s); fetch the file again",
-                file->path, offset + done, expected, reason(file->stream));
+        if (got <= 0) {
+            char of[64];
+            snprintf(of, sizeof of, " of the %zu its header calls for", expected);
+            return ps_unpack_refuse(file->path, file->stream, offset + done, of);
+        }
         done += (size_t)got;
     }
     return PS_OK;
@@ -104,10 +97,7 @@ static ps_status check_end(idx_file *file, uint64_t size) {
     if (got > 0)
         return ps_fail(PS_ERR_INPUT, "%s: goes on after the %llu bytes its header calls for; fetch the file again",
                        file->path, (unsigned long long)size);
-    if (got < 0 || code != Z_OK)
-        return ps_fail(PS_ERR_INPUT, "%s: is damaged at its end (%s); fetch the file again", file->path,
-                       reason(file->stream));
-    return PS_OK;
+    return got < 0 || code != Z_OK ? ps_unpack_refuse_end(file->path, file->stream) : PS_OK;
 }
 
 enum { IMAGES_HEADER = 16 };
@@ -248,8 +238,7 @@ static ps_status read_image(idx_part *part, int index, void *pixel) {
     size_t size = ps_shape_elements(part->shape), at = IMAGES_HEADER + (size_t)index * size,
            end = IMAGES_HEADER + (size_t)part->count * size;
     if (gzseek(part->images.stream, (z_off_t)at, SEEK_SET) != (z_off_t)at)
-        return ps_fail(PS_ERR_INPUT, "%s: could not be read at byte %zu (%s); fetch the file again", part->images.path,
-                       at, reason(part->images.stream));
+        return ps_unpack_refuse(part->images.path, part->images.stream, at, "");
     PS_TRY(read_exactly(&part->images, pixel, size, at, end));
     return index == part->count - 1 ? check_end(&part->images, end) : PS_OK;
 }

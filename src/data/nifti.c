@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "data/nifti_file.h"
+#include "data/unpack.h"
 
 enum {
     HEADER_ONE = 348,
@@ -25,20 +26,12 @@ static const double voxels_most = 2147483647.0, mm_least = 1e-4, mm_most = 1e4;
 
 /* ---- bytes ---- */
 
-/* Why the last read came short, in the words of a sentence. */
-static const char *reason(gzFile stream) {
-    int code;
-    const char *text = gzerror(stream, &code);
-    if (code == Z_ERRNO) return strerror(errno);
-    return code == Z_OK || text[0] == '\0' ? "the file ends there" : text;
-}
-
 static ps_status read_bytes(ps_nifti_file *file, void *bytes, size_t size) {
     z_off_t at = gztell(file->stream);
     int got = gzread(file->stream, bytes, (unsigned)size);
     if (got >= 0 && (size_t)got == size) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s: could not be read past byte %lld of what it holds (%s); fetch the file again",
-                   file->path, (long long)at + (got > 0 ? got : 0), reason(file->stream));
+    return ps_unpack_refuse(file->path, file->stream, (uint64_t)at + (got > 0 ? (uint64_t)got : 0),
+                            " of what it holds");
 }
 
 static ps_status skip_bytes(ps_nifti_file *file, uint64_t count) {
@@ -48,17 +41,43 @@ static ps_status skip_bytes(ps_nifti_file *file, uint64_t count) {
     return PS_OK;
 }
 
-/* Behind the voxels: whatever else there is, and in a .gz file a trailer whose checksum holds. */
-static ps_status check_end(ps_nifti_file *file) {
-    enum { MOST = 1 << 20 };
+/* How much may stand behind the voxels: some programs fill a file up. As much as the smallest face of the volume has is
+ * more than that: a side is then another than the header says, and every row would be read from the wrong place. */
+static uint64_t padding_most(const ps_nifti *h) {
+    enum { MOST = 4096 };
+    const ps_shape *s = &h->shape;
+    int longest = s->d > s->h ? s->d : s->h;
+    if (s->w > longest) longest = s->w;
+    uint64_t face = (uint64_t)ps_shape_positions(*s) / (uint64_t)longest * (uint64_t)h->type_bytes;
+    return face - 1 < MOST ? face - 1 : MOST;
+}
+
+static uint64_t bytes_wanted(const ps_nifti *h) {
+    return h->offset + (uint64_t)ps_shape_elements(h->shape) * (uint64_t)h->type_bytes;
+}
+
+static ps_status refuse_rest(const ps_nifti_file *file, const ps_nifti *h) {
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s: goes on for more than %llu bytes behind the %llu that its header calls for (%d x %d x %d voxels "
+        "of %d bytes): its sides or its type are not those of its voxels; write the true ones into the "
+        "header, or fetch the file again",
+        file->path, (unsigned long long)padding_most(h), (unsigned long long)bytes_wanted(h), h->shape.w, h->shape.h,
+        h->shape.d, h->type_bytes);
+}
+
+/* Behind the voxels: little else, and in a .gz file a trailer whose checksum holds. */
+static ps_status check_end(ps_nifti_file *file, const ps_nifti *h) {
     char nothing[4096];
+    uint64_t behind = 0, most = padding_most(h);
     int code, got = 1;
-    for (int i = 0; i < MOST / (int)sizeof nothing && got > 0; i++) got = gzread(file->stream, nothing, sizeof nothing);
+    while (got > 0 && behind <= most) {
+        got = gzread(file->stream, nothing, sizeof nothing);
+        if (got > 0) behind += (uint64_t)got;
+    }
+    if (behind > most) return refuse_rest(file, h);
     gzerror(file->stream, &code);
-    if (got < 0 || code != Z_OK)
-        return ps_fail(PS_ERR_INPUT, "%s: is damaged at its end (%s); fetch the file again", file->path,
-                       reason(file->stream));
-    return PS_OK;
+    return got < 0 || code != Z_OK ? ps_unpack_refuse_end(file->path, file->stream) : PS_OK;
 }
 
 /* ---- the header as it stands ---- */
@@ -242,14 +261,15 @@ static bool ends_with_length(const ps_nifti_file *file, uint64_t wanted) {
 
 static ps_status check_length(ps_nifti_file *file) {
     const ps_nifti *h = &file->header;
-    uint64_t wanted = h->offset + (uint64_t)ps_shape_elements(h->shape) * (uint64_t)h->type_bytes,
-             possible = h->compressed ? file->size * DEFLATE_MOST : file->size;
+    uint64_t wanted = bytes_wanted(h), possible = h->compressed ? file->size * DEFLATE_MOST : file->size;
     if (wanted > possible) return refuse_claim(file, wanted);
-    if (!h->compressed || ends_with_length(file, wanted)) return PS_OK;
+    if (!h->compressed) return file->size - wanted > padding_most(h) ? refuse_rest(file, h) : PS_OK;
+    if (ends_with_length(file, wanted)) return PS_OK;
     /* Packed in several pieces, with something behind the voxels, cut, or a lie: all of it says which. */
     ps_nifti_file again = {.path = file->path, .stream = gzopen(file->path, "rb")};
     if (again.stream == NULL) return ps_fail(PS_ERR_IO, "%s: %s; check its permissions", file->path, strerror(errno));
     ps_status status = skip_bytes(&again, wanted);
+    if (status == PS_OK) status = check_end(&again, h);
     gzclose(again.stream);
     return status;
 }
@@ -383,7 +403,7 @@ static ps_status read_rows(const char *path, const ps_nifti *header, row_taker *
             ps_fail(PS_ERR_INPUT, "%s: has changed since it was opened; leave data alone while they are in use", path);
     if (status == PS_OK) status = skip_bytes(&file, now->offset - begin);
     if (status == PS_OK) status = each_row(&file, take, context);
-    if (status == PS_OK) status = check_end(&file);
+    if (status == PS_OK) status = check_end(&file, now);
     ps_nifti_file_close(&file);
     return status;
 }

@@ -410,7 +410,8 @@ static void damaged_gz_is_refused(void **state) {
     }
     packed[size - 5] ^= 1; /* the checksum */
     write_file("train-images-idx3-ubyte.gz", packed, size);
-    must_refuse("idx", as_stored, PS_ERR_INPUT, WORDS("train-images-idx3-ubyte.gz", "fetch the file again"));
+    must_refuse("idx", as_stored, PS_ERR_INPUT,
+                WORDS("train-images-idx3-ubyte.gz", "checksum", "fetch the file again"));
     free(packed);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "core/memory.h"
 #include "core/rng.h"
@@ -28,6 +29,16 @@ static void refused(ps_status status, const char *words) {
     const char *said = ps_status_message();
     if (status == PS_OK || strstr(said, words) == NULL || strstr(said, folder) == NULL || strchr(said, '\n') != NULL)
         fail_msg("%s said \"%s\", not \"%s\"", path, status == PS_OK ? "nothing" : said, words);
+}
+
+/* Keeps some bits of a byte, and then flips some. */
+static void change_byte(long place, int kept, int flipped) {
+    FILE *stream = fopen(path, "r+b");
+    fseek(stream, place, SEEK_SET);
+    int byte = fgetc(stream);
+    fseek(stream, place, SEEK_SET);
+    fputc((byte & kept) ^ flipped, stream);
+    fclose(stream);
 }
 
 static const int small[4] = {5, 4, 3, 1};
@@ -132,6 +143,70 @@ static void a_gib_in_a_small_file_is_refused(void **state) {
     assert_true(ps_memory_peak_bytes() < before + 600u * 1000 * 1000); /* of which most is this test's own */
 }
 
+/* More voxels than the header calls for: rows would be read from the wrong places. */
+static void headers_that_call_for_too_little(void **state) {
+    (void)state;
+    static const made_field sides[] = {{42, 's', 20}, {44, 's', 20}, {46, 's', 20}, {0}}, type[] = {{70, 's', 2}, {0}},
+                            row[] = {{42, 's', 39}, {0}}, time[] = {{40, 's', 3}, {0}};
+    static const struct {
+        made_nifti what;
+        const char *words;
+    } cases[] = {{{.side = {40, 40, 40}, .fields = sides}, "calls for (20 x 20 x 20 voxels of 1 bytes)"},
+                 {{.side = {40, 40, 40}, .type = 4, .fields = type}, "calls for (40 x 40 x 40 voxels of 1 bytes)"},
+                 {{.side = {40, 30, 30}, .fields = row}, "behind the 35452 that its header calls for"},
+                 {{.side = {30, 20, 10, 2}, .fields = time}, "more than 199 bytes behind the 6352"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int packed = 0; packed < 2; packed++) {
+            ps_nifti header;
+            write_nifti(in_folder(packed ? "a.nii.gz" : "a.nii"), &cases[i].what);
+            refused(ps_nifti_open(path, &header), cases[i].words);
+        }
+    }
+}
+
+/* One whose length of four bytes says what the header wants, in two packed pieces: reading finds it. */
+static void what_the_last_four_bytes_hide(void **state) {
+    (void)state;
+    ps_nifti header;
+    float value[60];
+    made_nifti what = made(NULL);
+    uint8_t *pieces[] = {calloc(1, 5000), calloc(1, 352 + 60)};
+    write_nifti(in_folder("a.nii"), &what);
+    FILE *stream = fopen(path, "rb");
+    assert_int_equal(fread(pieces[0], 1, 352 + 60, stream), 352 + 60);
+    fclose(stream);
+    for (int i = 0; i < 2; i++) {
+        gzFile out = gzopen(in_folder("b.nii.gz"), i == 0 ? "wb" : "ab");
+        gzwrite(out, pieces[i], i == 0 ? 5000 : 352 + 60);
+        gzclose(out);
+        free(pieces[i]);
+    }
+    held(ps_nifti_open(path, &header));
+    refused(ps_nifti_read(path, &header, 0, 1, value), "goes on for more than 11 bytes");
+}
+
+static void files_that_are_filled_up(void **state) {
+    (void)state;
+    ps_nifti header;
+    made_nifti what = {.side = {80, 70, 60}};
+    for (int packed = 0; packed < 2; packed++) {
+        for (int more = 4095; more < 4198; more += 102) {
+            uint8_t *rest = calloc(1, (size_t)more);
+            float *value = calloc(80 * 70 * 60, sizeof *value);
+            write_nifti(in_folder(packed ? "a.nii.gz" : "a.nii"), &what);
+            gzFile stream = gzopen(path, packed ? "ab" : "abT");
+            gzwrite(stream, rest, (unsigned)more);
+            gzclose(stream);
+            ps_status status = ps_nifti_open(path, &header);
+            if (more < 4096) held(status);
+            else refused(status, "goes on for more than 4096 bytes");
+            if (more < 4096) held(ps_nifti_read(path, &header, 0, 1, value));
+            free(value);
+            free(rest);
+        }
+    }
+}
+
 static void damage_within_is_found_in_reading(void **state) {
     (void)state;
     enum { SIDE = 40 };
@@ -141,14 +216,17 @@ static void damage_within_is_found_in_reading(void **state) {
     ps_nifti header;
     for (int i = 0; i < SIDE * SIDE * SIDE; i++) noise[i] = ps_rng_below((ps_rng_key){{1, 2}}, (uint64_t)i, 256);
     write_nifti(in_folder("a.nii.gz"), &what);
-    FILE *stream = fopen(path, "r+b");
-    fseek(stream, length_of_file(path) - 7, SEEK_SET); /* in the checksum */
-    int byte = fgetc(stream);
-    fseek(stream, length_of_file(path) - 7, SEEK_SET);
-    fputc(byte ^ 255, stream);
-    fclose(stream);
+    change_byte(length_of_file(path) - 7, 255, 255); /* in the checksum */
     held(ps_nifti_open(path, &header));
-    refused(ps_nifti_read(path, &header, 0, 1, value), "fetch the file again");
+    refused(ps_nifti_read(path, &header, 0, 1, value), "has not the checksum that it was packed with (incorrect data");
+    /* Of a file that is unpacked at once, the first read fails. */
+    made_nifti tiny = made(NULL);
+    write_nifti(in_folder("b.nii.gz"), &tiny);
+    change_byte(length_of_file(path) - 7, 255, 255);
+    refused(ps_nifti_open(path, &header), "has not the checksum that it was packed with (incorrect data");
+    write_nifti(path, &tiny);
+    change_byte(10, 0, 7); /* a block of no type that there is */
+    refused(ps_nifti_open(path, &header), "does not unpack (invalid block type)");
     free(noise);
     free(value);
 }
@@ -226,6 +304,9 @@ int main(void) {
         cmocka_unit_test(headers_that_are_taken_as_they_are_meant),
         cmocka_unit_test(cut_files_are_refused_at_any_byte),
         cmocka_unit_test(a_gib_in_a_small_file_is_refused),
+        cmocka_unit_test(headers_that_call_for_too_little),
+        cmocka_unit_test(what_the_last_four_bytes_hide),
+        cmocka_unit_test(files_that_are_filled_up),
         cmocka_unit_test(damage_within_is_found_in_reading),
         cmocka_unit_test(files_that_are_none),
         cmocka_unit_test(what_is_no_number_is_refused_by_its_place),
