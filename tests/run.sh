@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs the tests and ends with one line: "N passed, N failed, N skipped".
-#   tests/run.sh BUILD_FOLDER [GROUP...]      groups: unit grad golden cli (default: all)
+#   tests/run.sh BUILD_FOLDER [GROUP...]      groups: unit grad golden cli python (default: all)
 # Every test speaks TAP: cmocka programs (built from tests/GROUP/*_test.c) and scripts (tests/GROUP/*_test.sh, *_test.py; the latter under the Python
 # that tests/python.sh chooses). A test's output is shown only when something in it failed. PS_TESTS: an extended regular expression, only tests whose
 # path it matches are run; PS_NO_TESTS: those are not. With PS_REQUIRE_ALL=1 a test skipped for want of a program counts as failed. PS_TEST_WRAPPER
 # runs programs under a tool (valgrind). What else is set in the environment (PS_SIMD, OPENBLAS_CORETYPE) goes through to the tests.
 set -u
 build=$1; shift
-groups=${*:-unit grad golden cli}
+groups=${*:-unit grad golden cli python}
 cd "$(dirname "$0")/.." || exit 2
 export PS_BUILD="$build" PS_PROGRAM="$PWD/$build/poolscope" CMOCKA_MESSAGE_OUTPUT=TAP
 export OPENBLAS_NUM_THREADS=1

@@ -132,7 +132,7 @@ _SHUT = ("shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_steps", "shut_
          "shut_pool_row_grad_steps", "shut_identity_grad_steps", "shut_reader_grad_steps")
 _POOL_SUMS = ("pool_identity", "pool_path", "pool_output", "pool_cross", "pool_grad_identity", "pool_grad_path",
               "pool_grad_total", "pool_grad_cross")
-_LIGHT = "loss,lr,zeros,weight_l2"
+_LIGHT = "loss,lr,zeros,weight_start_l2,weight_l2,nonzero"
 
 
 def _choose(items, names, what):
@@ -1021,7 +1021,7 @@ class _Watch:
     def results(self, steps):
         if not steps:
             return {}
-        found = {"zeros": self.zeros / self.outputs if self.outputs else None}
+        found = {"zeros": self.zeros.cpu().double() / self.outputs if self.outputs else None}
         found["grad_out_rms"] = (self.sums["grad_out"] / steps).sqrt() if "grad_out" in self.sums else None
         found.update({name: self.sums.get(name) for name in _SHUT})
         if self.layer.pool is not None:
