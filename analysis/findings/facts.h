@@ -107,8 +107,10 @@ typedef struct {
     bool diverged;
     ps_trace_task task;
     double chance_loss; /* loss of a uniform guess (log of the number of classes); ps_absent(): not known */
-    double steps_planned, steps, batch, window, epoch_steps; /* epoch_steps: training images over batch */
-    char *optimiser;                                         /* "sgd", "adamw"; NULL: not said */
+    double steps_planned, steps, batch, window;
+    double epoch_steps; /* training images over batch, or what the run calls an epoch */
+    bool epoch_given;   /* the latter, of which samples are drawn with replacement */
+    char *optimiser;    /* "sgd", "adamw"; NULL: not said */
     double weight_decay, clip_limit, warmup;
     ps_fact_series loss, lr, grad_norm, clip;         /* by step */
     ps_fact_series test_loss, test_measure;           /* by evaluation */

@@ -457,7 +457,10 @@ static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     double classes = number_of(data, PS_KEY(DATA, classes));
     facts->data.classes = classes >= 1 && classes <= 1 << 24 ? (int)classes : 0;
     PS_TRY(describe_data(data, &facts->data));
-    facts->epoch_steps = quotient(facts->data.train, parts > 1 ? parts * facts->batch : facts->batch);
+    double given = word_in(batch, "epoch_steps");
+    facts->epoch_given = given > 0;
+    facts->epoch_steps =
+        facts->epoch_given ? given : quotient(facts->data.train, parts > 1 ? parts * facts->batch : facts->batch);
     if (facts->data.classes > 1 && strcmp(facts->task.name, "classification") == 0) facts->chance_loss = log(classes);
     if (optimiser == NULL || optimiser[0] == '\0') return PS_OK;
     size_t length = strcspn(optimiser, " ");

@@ -8,8 +8,11 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (steps >= epoch) return PS_JUDGED_NOTHING;
     out->since = facts->at_rest ? -1 : 0;
     out->strength = epoch / steps;
-    ps_finding_say(out, "%.0f steps are planned, and an epoch has %.0f: %.0f %% of the images are never seen.", steps,
-                   epoch, 100 * (1 - steps / epoch));
+    if (facts->epoch_given)
+        ps_finding_say(out, "%.0f steps are planned, and what is called an epoch has %.0f.", steps, epoch);
+    else
+        ps_finding_say(out, "%.0f steps are planned, and an epoch has %.0f: %.0f %% of the images are never seen.",
+                       steps, epoch, 100 * (1 - steps / epoch));
     ps_finding_add_evidence(out, "steps planned", steps, epoch, facts->at_rest ? 0 : 1);
     ps_finding_add_cause(out, "a short run on purpose, or steps taken for epochs", "%s", "");
     ps_finding_try(out, "--steps %.0f for an epoch, more to learn.", epoch);

@@ -85,7 +85,7 @@ ps_status ps_btcv_open(const char *argument, const ps_dataset_options *options, 
     ps_status status = ps_volumes_start(out);
     if (status == PS_OK) status = name_all(out);
     if (status == PS_OK) status = list_cases(folder, out);
-    if (status == PS_OK) status = ps_volumes_finish(out, argument);
+    if (status == PS_OK) status = ps_volumes_finish(out, argument, 0);
     free(folder);
     return status;
 }

@@ -59,6 +59,7 @@ ps_status ps_camvid_open(const char *argument, const ps_dataset_options *options
     (void)options;
     ps_pictures_number_classes(class_of, CLASSES, IGNORED);
     PS_TRY(ps_pictures_start(out, &kind));
+    out->in_groups = true;
     if (has_folder(argument, "train")) PS_TRY(add_split(out, PS_SOURCE_TRAIN, argument, "train"));
     PS_TRY(ps_pictures_check_found(out, argument, "train and trainannot"));
     if (has_folder(argument, "test")) return add_split(out, PS_SOURCE_TEST, argument, "test");

@@ -240,6 +240,21 @@ static ps_status limit(const char *name, const stock *all, const ps_dataset_opti
     return PS_OK;
 }
 
+/* Moves every n / probe-th of n samples behind all others; both keep their order. */
+static ps_status spread_probe(ps_source_place *place, int n, int probe) {
+    ps_source_place *apart = NULL;
+    int kept = 0, moved = 0;
+    PS_TRY(PS_ALLOC((size_t)probe, &apart, "data set"));
+    for (int i = 0; i < n; i++) {
+        bool of_probe = moved < probe && i == (int)((2 * (int64_t)moved + 1) * n / (2 * (int64_t)probe));
+        if (of_probe) apart[moved++] = place[i];
+        else place[kept++] = place[i];
+    }
+    if (moved > 0) memcpy(place + kept, apart, (size_t)moved * sizeof *place);
+    ps_free(apart);
+    return PS_OK;
+}
+
 static void gather(const stock *all, ps_choice *out) {
     const int *count = out->count;
     const ps_source_place *from[PS_SPLITS] = {all->train, all->train + all->train_count - count[PS_SPLIT_PROBE],
@@ -275,6 +290,7 @@ ps_status ps_choice_make(const char *name, const ps_source *source, const ps_dat
     all.train_count = leave_out(all.train, all.train_count, bad);
     all.test_count = leave_out(all.test, all.test_count, bad);
     PS_TRY_CLEANUP(limit(name, &all, options, out->count));
+    if (source->in_groups) PS_TRY_CLEANUP(spread_probe(all.train, all.train_count, out->count[PS_SPLIT_PROBE]));
     gather(&all, out);
 cleanup:
     ps_free(all.train);

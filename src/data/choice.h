@@ -1,5 +1,6 @@
 /* Which samples of a source a split has, in their order: as its parts stand, by a fold of a cross-validation, or by a
- * published list; then limits, and the probe set cut from the end of the training samples. Where a fold is held out, it
+ * published list; then limits, and the probe set cut from the end of the training samples, or, of a source whose
+ * samples are in groups, taken out evenly spread over them. Where a fold is held out, it
  * is the test split, and the source's own test part is in no split. The caller clears. */
 #ifndef PS_DATA_CHOICE_H
 #define PS_DATA_CHOICE_H

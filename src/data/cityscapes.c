@@ -93,6 +93,7 @@ ps_status ps_cityscapes_open(const char *argument, const ps_dataset_options *opt
     ps_pictures_number_classes(class_of, 0, LICENCE_PLATE);
     memcpy(class_of, train_id, sizeof train_id);
     PS_TRY(ps_pictures_start(out, &kind));
+    out->in_groups = true;
     PS_TRY(add_split(out, PS_SOURCE_TRAIN, argument, "train"));
     PS_TRY(ps_pictures_check_found(out, argument, "leftImg8bit/train/CITY and gtFine/train/CITY"));
     return add_split(out, PS_SOURCE_TEST, argument, "val");

@@ -3,7 +3,8 @@
  *
  *   imagesTr/CASE.nii.gz  labelsTr/CASE.nii.gz   training cases: those of dataset.json's list, else all of the folder
  *   imagesTs labelsTs, else imagesVa labelsVa    the test part; without labels there is none
- *   dataset.json                                 may say what labels and channels mean; else labels are counted */
+ *   dataset.json                                 may say what labels and channels mean; else label maps are looked at:
+ *                                                all, or, of a large set, a few (data/volumes.c) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,15 +266,13 @@ static ps_status open_layout(layout *l) {
     PS_TRY(ps_volumes_start(l->out));
     PS_TRY(read_document(l));
     PS_TRY(read_training(l));
-    PS_TRY(read_test(l));
-    PS_TRY(ps_volumes_finish(l->out, l->folder));
-    return PS_OK;
+    return read_test(l);
 }
 
 ps_status ps_msd_open(const char *argument, const ps_dataset_options *options, ps_source *out) {
-    (void)options;
     layout l = {.folder = argument, .out = out};
     ps_status status = open_layout(&l);
+    if (status == PS_OK) status = ps_volumes_finish(out, argument, options->large_bytes);
     cJSON_Delete(l.document);
     free(l.where);
     return status;

@@ -452,7 +452,14 @@ static ps_status take_labels(void *context, const row_place *place, const double
     int ignored = to->labels->ignored, below = ignored >= to->labels->classes ? ignored + 1 : to->labels->classes;
     for (int i = 0; i < place->count; i++) {
         int found = whole(value[i], below);
-        if (found < 0 || (found >= to->labels->classes && found != ignored))
+        bool known = found >= 0 && (found < to->labels->classes || found == ignored);
+        if (!known && to->labels->looked_at > 0)
+            return ps_fail(
+                PS_ERR_INPUT,
+                "%s: voxel (%d, %d, %d) has label %g, but the %d label maps that were looked at for what "
+                "labels there are have 0 to %d; name them in a dataset.json: {\"labels\": {\"name\": 0, ..}}",
+                to->path, i, place->y, place->z, value[i], to->labels->looked_at, to->labels->classes - 1);
+        if (!known)
             return ps_fail(
                 PS_ERR_INPUT,
                 "%s: voxel (%d, %d, %d) has label %g, but labels are the whole numbers 0 to %d; mend the file, "

@@ -43,8 +43,9 @@ ps_status ps_nifti_open(const char *path, ps_nifti *out);
 ps_status ps_nifti_read(const char *path, const ps_nifti *header, int channel, int width, float *value);
 
 typedef struct {
-    int classes; /* labels are whole numbers in [0, classes) */
-    int ignored; /* but for this one, which becomes -1: it does not count; -1: there is none */
+    int classes;   /* labels are whole numbers in [0, classes) */
+    int ignored;   /* but for this one, which becomes -1: it does not count; -1: there is none */
+    int looked_at; /* label maps that the classes were found in, of more; 0: they are known */
 } ps_nifti_labels;
 
 /* label [d][h][w] of a header with one channel. Values as near as 0.001 to a whole number are rounded; anything else is

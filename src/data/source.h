@@ -72,7 +72,10 @@ struct ps_source {
     int count[PS_SOURCE_PARTS]; /* the test part may be empty */
     ps_pixel_type type;
     ps_label_kind labels;
-    int classes;                               /* 1 or more where there are labels */
+    bool
+        in_groups; /* neighbours in their order are alike (streets of a city, frames of a film): the probe set is spread
+                       over the training samples, and not cut from their end */
+    int classes;   /* 1 or more where there are labels */
     char (*class_names)[PS_CLASS_NAME_SIZE];   /* [classes], from ps_alloc, freed for the format; NULL: numbers */
     char (*channel_names)[PS_CLASS_NAME_SIZE]; /* [c of pixels], likewise: "CT", "T1"; NULL: not known */
     char **bad; /* [bad_count]: sentences of samples that are left out (ps_source_leave_out); freed for the format */

@@ -129,6 +129,7 @@ ps_status ps_voc_open(const char *argument, const ps_dataset_options *options, p
     (void)options;
     ps_pictures_number_classes(class_of, CLASSES, IGNORED);
     PS_TRY(ps_pictures_start(out, &kind));
+    out->in_groups = true;
     PS_TRY(find_folder(argument, &folder));
     ps_status status = folder != NULL ? add_training(out, folder, argument) : PS_OK;
     if (status == PS_OK && folder != NULL) status = add_test(out, folder);

@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "data/samples.h"
 
 typedef struct {
     char *name;
@@ -181,7 +182,7 @@ ps_status ps_volumes_add(ps_source *source, ps_source_part part, const char *nam
 
 ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored) {
     volumes *set = source->state;
-    set->labels = (ps_nifti_labels){classes, ignored};
+    set->labels = (ps_nifti_labels){classes, ignored, 0};
     source->classes = classes;
     return PS_OK;
 }
@@ -236,7 +237,17 @@ static ps_status check_channels(volumes *set, const volume *v) {
                    v->image[0], channels_of(v), set->channels);
 }
 
-static ps_status look_for_labels(volumes *set, const volume *v) {
+/* The volume at `i` of those that are left; those that are left out come to lie behind the others, and are freed with
+ * them. */
+static ps_status keep(ps_source *source, volume_part *part, volume v, size_t i, size_t *kept, ps_status status) {
+    part->volume[i] = part->volume[*kept];
+    part->volume[*kept] = v;
+    if (status != PS_OK) return ps_source_leave_out(source, status);
+    ++*kept;
+    return PS_OK;
+}
+
+static ps_status look_at_labels(volumes *set, const volume *v) {
     bool seen[PS_NIFTI_LABELS] = {false};
     PS_TRY(ps_nifti_find_labels(v->label, &v->label_header, seen));
     for (int i = 0; i < PS_NIFTI_LABELS; i++) set->seen[i] = set->seen[i] || seen[i];
@@ -251,26 +262,56 @@ static ps_status read_part(ps_source *source, ps_source_part which) {
         volume v = part->volume[i];
         ps_status status = read_headers(&v);
         if (status == PS_OK) status = check_channels(set, &v);
-        if (status == PS_OK && which == PS_SOURCE_TRAIN && set->labels.classes == 0) status = look_for_labels(set, &v);
-        /* Those that are left out come to lie behind the others, and are freed with them. */
-        part->volume[i] = part->volume[kept];
-        part->volume[kept] = v;
-        if (status == PS_OK) kept++;
-        else PS_TRY(ps_source_leave_out(source, status));
+        PS_TRY(keep(source, part, v, i, &kept, status));
     }
     source->count[which] = (int)kept;
     return PS_OK;
 }
 
-/* Labels without a list of names: as many classes as the largest says, each of which must occur; what is no label map
- * has gaps. */
+/* ---- classes of labels without names ---- */
+
+/* All label maps are looked at where their voxels take no more than `all` bytes; else so many, evenly spread, as a
+ * quarter of that holds, but LEAST. */
+enum { LEAST_LOOKED_AT = 4 };
+
+static int label_maps_to_look_at(const volume_part *part, int count, double all) {
+    double bytes = 0;
+    for (int i = 0; i < count; i++) {
+        const ps_nifti *header = &part->volume[i].label_header;
+        bytes += (double)ps_shape_positions(header->shape) * header->type_bytes;
+    }
+    if (bytes <= all || count <= LEAST_LOOKED_AT) return count;
+    int fit = (int)(count * (all / 4) / bytes);
+    return fit < LEAST_LOOKED_AT ? LEAST_LOOKED_AT : fit;
+}
+
+static ps_status look_for_labels(ps_source *source, size_t large_bytes) {
+    volumes *set = source->state;
+    volume_part *part = &set->part[PS_SOURCE_TRAIN];
+    int count = source->count[PS_SOURCE_TRAIN], next = 0;
+    int some = label_maps_to_look_at(part, count, (double)(large_bytes > 0 ? large_bytes : PS_LARGE_BYTES));
+    size_t kept = 0;
+    for (int i = 0; i < count; i++) {
+        volume v = part->volume[i];
+        bool looked_at = i == (int)((int64_t)next * count / some);
+        next += looked_at;
+        PS_TRY(keep(source, part, v, (size_t)i, &kept, looked_at ? look_at_labels(set, &v) : PS_OK));
+    }
+    source->count[PS_SOURCE_TRAIN] = (int)kept;
+    set->labels.looked_at = some < count ? some : 0;
+    return PS_OK;
+}
+
+/* Labels without a list of names: as many classes as the largest says, each of which must occur where all label maps
+ * were looked at; what is no label map has gaps. */
 static ps_status find_classes(ps_source *source, const char *name) {
-    const bool *seen = ((volumes *)source->state)->seen;
-    int last = 0;
+    const volumes *set = source->state;
+    const bool *seen = set->seen;
+    int last = 0, looked_at = set->labels.looked_at;
     for (int label = 0; label < PS_NIFTI_LABELS; label++)
         if (seen[label]) last = label;
     for (int label = 1; label < last; label++)
-        if (!seen[label])
+        if (!seen[label] && looked_at == 0)
             return ps_fail(
                 PS_ERR_INPUT,
                 "%s: label %d occurs in the training cases, but label %d does not; labels count from 0, each of "
@@ -279,12 +320,15 @@ static ps_status find_classes(ps_source *source, const char *name) {
     if (last == 0)
         return ps_fail(PS_ERR_INPUT, "%s: no voxel of the training cases has a label but 0; are these the label maps?",
                        name);
-    return ps_volumes_set_classes(source, last + 1, -1);
+    PS_TRY(ps_volumes_set_classes(source, last + 1, -1));
+    ((volumes *)source->state)->labels.looked_at = looked_at;
+    return PS_OK;
 }
 
-ps_status ps_volumes_finish(ps_source *source, const char *name) {
+ps_status ps_volumes_finish(ps_source *source, const char *name, size_t large_bytes) {
     volumes *set = source->state;
     for (int p = 0; p < PS_SOURCE_PARTS; p++) PS_TRY(read_part(source, (ps_source_part)p));
+    if (set->labels.classes == 0) PS_TRY(look_for_labels(source, large_bytes));
     if (source->count[PS_SOURCE_TRAIN] == 0) PS_TRY(ps_source_check_bad(source, name, false));
     if (source->count[PS_SOURCE_TRAIN] == 0)
         return ps_fail(PS_ERR_INPUT, "%s: no training case can be read there; its images should be .nii.gz files",

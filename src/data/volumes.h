@@ -25,7 +25,9 @@ ps_status ps_volumes_add(ps_source *source, ps_source_part part, const char *nam
 /* Classes by their names; ignored: the label that does not count, -1: none. Else the classes are those of the training
  * labels. */
 ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored);
-/* Reads the headers of all cases, and with them what the source says. `name`: of the data, for sentences. */
-ps_status ps_volumes_finish(ps_source *source, const char *name);
+/* Reads the headers of all cases, and with them what the source says. `name`: of the data, for sentences. Classes that
+ * nobody has set are found in the label maps of the training cases: in all of them, or, where their voxels take more
+ * than large_bytes (0: PS_LARGE_BYTES), in a few, evenly spread. */
+ps_status ps_volumes_finish(ps_source *source, const char *name, size_t large_bytes);
 
 #endif

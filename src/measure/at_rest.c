@@ -128,7 +128,8 @@ static ps_status describe(looking *l, const char *target) {
         f->steps = (double)l->checkpoint->step;
         f->batch = c->batch;
         f->window = c->window;
-        f->epoch_steps = floor(images / ((double)c->batch * c->accumulate));
+        f->epoch_given = c->epoch_steps > 0;
+        f->epoch_steps = f->epoch_given ? c->epoch_steps : floor(images / ((double)c->batch * c->accumulate));
         f->weight_decay = c->weight_decay;
         f->clip_limit = c->clip;
         f->warmup = c->warmup_epochs > 0 ? c->warmup_epochs * f->epoch_steps : c->warmup;

@@ -82,7 +82,10 @@ static void add_settings(const ps_run_config *c, ps_pairing *pairing) {
     add_optimiser(c, pairing);
     add_count(pairing, "steps", c->steps);
     ps_pairing_entry *batch = add(pairing, "batch");
-    snprintf(batch->value, sizeof batch->value, c->accumulate > 1 ? "%d accumulate=%d" : "%d", c->batch, c->accumulate);
+    size_t used = (size_t)snprintf(batch->value, sizeof batch->value, c->accumulate > 1 ? "%d accumulate=%d" : "%d",
+                                   c->batch, c->accumulate);
+    if (c->epoch_steps > 0)
+        snprintf(batch->value + used, sizeof batch->value - used, " epoch_steps=%d", c->epoch_steps);
     add_count(pairing, "window", c->window);
 }
 

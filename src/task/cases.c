@@ -92,9 +92,19 @@ static ps_loss loss_of(ps_cases *c, size_t positions) {
     return (ps_loss){found.loss, found.counted};
 }
 
+/* Samples after this one are decoded while it is worked on, where not all are in memory: they are taken in order. */
+static void expect_next(const ps_dataset *dataset, ps_split split, int index) {
+    enum { AHEAD = 16 };
+    uint32_t next[AHEAD];
+    size_t count = 0;
+    for (int i = index + 1; i < ps_dataset_count(dataset, split) && count < AHEAD; i++) next[count++] = (uint32_t)i;
+    if (count > 0) ps_dataset_expect(dataset, split, next, count);
+}
+
 static ps_status predict(ps_cases *c, ps_split split, int index, ps_shape shape, ps_shape map) {
     size_t positions = ps_shape_positions(map);
     PS_TRY(ps_dataset_sample(c->on->dataset, split, index, c->x, c->label));
+    expect_next(c->on->dataset, split, index);
     if (c->windows != NULL) ps_windows_run(c->windows, c->x, shape, c->score, c->weight);
     else score_whole(c, shape, positions);
     return ps_dataset_restore(c->on->dataset, split, index, c->score, c->predicted);

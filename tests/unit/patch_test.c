@@ -398,6 +398,21 @@ static void foreground_is_drawn_evenly_over_classes_and_positions(void **state) 
 
 /* ---- folds ---- */
 
+/* A probe of samples that are in groups is spread over them; all others keep their order. */
+static void probes_are_spread_over_groups(void **state) {
+    (void)state;
+    static const ps_source_functions none = {0};
+    static const int ends[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, spread[10] = {0, 2, 3, 4, 6, 7, 9, 1, 5, 8};
+    for (int groups = 0; groups < 2; groups++) {
+        const ps_source source = {.functions = &none, .count = {10, 0}, .in_groups = groups};
+        const ps_dataset_options options = {.probe_count = 3};
+        ps_choice choice;
+        held(ps_choice_make("made up", &source, &options, NULL, &choice));
+        for (int i = 0; i < 10; i++) assert_int_equal(choice.place[i].index, (groups ? spread : ends)[i]);
+        ps_choice_clear(&choice);
+    }
+}
+
 /* numpy.random.RandomState(12345).shuffle(numpy.arange(20)), and of 7. */
 static void folds_are_those_of_scikit_learn(void **state) {
     (void)state;
@@ -747,6 +762,7 @@ int main(void) {
         cmocka_unit_test(jitter_leaves_masks_alone),
         cmocka_unit_test(scales_that_make_no_sense_are_refused),
         cmocka_unit_test(foreground_is_drawn_evenly_over_classes_and_positions),
+        cmocka_unit_test(probes_are_spread_over_groups),
         cmocka_unit_test(folds_are_those_of_scikit_learn),
         cmocka_unit_test(a_fold_is_the_test_split),
         cmocka_unit_test(published_lists_choose_by_name),

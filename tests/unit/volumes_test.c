@@ -191,6 +191,36 @@ static void a_fourth_dimension_of_channels(void **state) {
     refused("msd", "label map with a fourth dimension of 2");
 }
 
+/* Of many label maps without names for their labels a few say what there is: one more label in another is refused where
+ * it is met, and none that is missing is. */
+static void labels_of_a_large_set(void **state) {
+    (void)state;
+    enum { MANY = 9, PLACES = 60 };
+    ps_source s;
+    float pixel[PLACES];
+    int16_t label[PLACES];
+    for (int i = 0; i < MANY; i++) { /* four are looked at: 0, 2, 4 and 6 */
+        char image[32], map[32];
+        double value[PLACES] = {0};
+        value[3] = i == 3 ? 5 : i == 4 ? 3 : 1;
+        made_nifti labels = {.side = {3, 4, 5}, .value = value};
+        snprintf(image, sizeof image, "imagesTr/c%d.nii.gz", i);
+        snprintf(map, sizeof map, "labelsTr/c%d.nii.gz", i);
+        write_case(image, NULL, 3, 2);
+        write_nifti(at(map), &labels);
+    }
+    refused("msd", "label 5 occurs in the training cases, but label 2 does not");
+    const ps_dataset_options few = {.large_bytes = 100};
+    held(ps_msd_open(folder, &few, &s));
+    assert_int_equal(s.classes, 4);
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 4, pixel, label));
+    assert_int_equal(s.functions->decode(&s, PS_SOURCE_TRAIN, 3, pixel, label), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "c3.nii.gz: voxel ("));
+    assert_non_null(strstr(ps_status_message(), "the 4 label maps that were looked at"));
+    assert_non_null(strstr(ps_status_message(), "dataset.json"));
+    ps_source_close(&s);
+}
+
 static void folders_with_faults(void **state) {
     (void)state;
     ps_file_remove_directory(at("imagesTr"));
@@ -349,6 +379,7 @@ int main(void) {
         cmocka_unit_test_setup(the_label_to_ignore, empty_folder),
         cmocka_unit_test_setup(a_file_a_channel, empty_folder),
         cmocka_unit_test_setup(a_fourth_dimension_of_channels, empty_folder),
+        cmocka_unit_test_setup(labels_of_a_large_set, empty_folder),
         cmocka_unit_test_setup(folders_with_faults, empty_folder),
         cmocka_unit_test_setup(documents_with_faults, empty_folder),
         cmocka_unit_test_setup(labels_beyond_the_classes, empty_folder),
