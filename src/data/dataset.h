@@ -3,8 +3,8 @@
  * A data set reads the headers of its source, chooses samples, and gives them as floats, channels-last [d][h][w][c],
  * resized where that is asked for and normalised per channel with the training split's moments. Those, and the
  * digest, need every sample in use once; of large sets a few are looked at. Splits: `train` and `test` as the format
- * says; the probe set is cut from the END of the training split, or spread over it where neighbours are alike (source.h), and
- * never trained on (a fixed, held-apart set for deadness). */
+ * says; the probe set is cut from the END of the training split, or spread over it where neighbours are alike
+ * (source.h), and never trained on (a fixed, held-apart set for deadness). */
 #ifndef PS_DATA_DATASET_H
 #define PS_DATA_DATASET_H
 
