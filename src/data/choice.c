@@ -314,7 +314,7 @@ ps_status ps_choice_training(const char *name, const ps_source *source, const ps
     int training = choice.count[PS_SPLIT_TRAIN];
     ps_status status = PS_ALLOC((size_t)training, index, "folds");
     for (int i = 0; status == PS_OK && i < training; i++) (*index)[i] = choice.place[i].index;
-    if (status == PS_OK) qsort(*index, (size_t)training, sizeof **index, compare_indices);
+    if (status == PS_OK && training > 0) qsort(*index, (size_t)training, sizeof **index, compare_indices);
     if (status == PS_OK) *count = training;
     ps_choice_clear(&choice);
     return status;

@@ -86,6 +86,7 @@ void ps_volume_names_clear(ps_volume_names *names) {
 }
 
 int ps_volume_names_find(const ps_volume_names *names, const char *stem) {
+    if (names->count == 0) return -1;
     char *const *found = bsearch(&stem, names->stem, names->count, sizeof *names->stem, by_text);
     return found != NULL ? (int)(found - names->stem) : -1;
 }

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 
 static const char *const OPTIMISER_PREFIX = "optimiser/";
+static const char backbone_prefix[] = "backbone."; /* of parameters, in networks that have such a part */
 
 /* ---- writing ---- */
 
@@ -124,6 +125,7 @@ typedef struct {
     const char *path;
     ps_weights_note note;
     char **name; /* as many as tensors */
+    bool alone;  /* it holds a backbone by itself */
 } weight_file;
 
 static const char *wrapper_at(const char *name, const char *p) {
@@ -181,6 +183,33 @@ static int find_shared(const weight_file *w, const char *name) {
     snprintf(whole, sizeof whole, "%s%s", w->note.prefix, name);
     const char *kept = ps_tensor_file_metadata(w->file, whole);
     return kept != NULL ? find_name(w, kept) : -1;
+}
+
+static bool is_of_backbone(const ps_param *p) {
+    return !p->module && strncmp(p->name, backbone_prefix, strlen(backbone_prefix)) == 0;
+}
+
+/* As torchvision names what stands behind "backbone." in a network: without that, and MobileNetV2 in one part. */
+static int find_alone(const weight_file *w, const char *name) {
+    static const char *const parts[] = {"low_level_features.", "high_level_features."};
+    const char *alone = name + strlen(backbone_prefix);
+    char joined[512];
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (strncmp(alone, parts[i], strlen(parts[i])) != 0) continue;
+        snprintf(joined, sizeof joined, "features.%s", alone + strlen(parts[i]));
+        return find_name(w, joined);
+    }
+    return find_name(w, alone);
+}
+
+/* Judged by the first parameter of the backbone. */
+static bool holds_backbone_alone(const weight_file *w, ps_net *net) {
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        if (!p->learned || !is_of_backbone(p)) continue;
+        return find_weight(w, p->name) < 0 && find_weight(w, p->file_name) < 0 && find_alone(w, p->name) >= 0;
+    }
+    return false;
 }
 
 static bool holds_modules(const weight_file *w, ps_net *net) {
@@ -293,16 +322,22 @@ static const char *file_name_of(const ps_param *p, bool backbone_file) {
     return backbone_file ? p->name : p->file_name;
 }
 
+/* Whether the file should have it. */
+static bool is_wanted(const weight_file *w, const ps_param *p, bool backbone_file) {
+    return w->alone ? is_of_backbone(p) : !(backbone_file && p->module);
+}
+
 static void count_misfits(const weight_file *w, ps_net *net, bool backbone_file, const int *tensor, const bool *used,
                           misfit *m) {
     *m = (misfit){.first_misshapen = -1};
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
-        if (tensor[i] < 0 && p->learned && !(backbone_file && p->module) && m->missing++ == 0)
+        if (tensor[i] < 0 && p->learned && is_wanted(w, p, backbone_file) && m->missing++ == 0)
             m->first_missing = file_name_of(p, backbone_file);
         if (tensor[i] >= 0 && !same_shape(w->file, tensor[i], p) && m->misshapen++ == 0) m->first_misshapen = i;
     }
-    for (int i = 0; i < ps_tensor_file_count(w->file); i++) m->unclaimed += !used[i] && !ignorable(w->name[i]);
+    for (int i = 0; i < ps_tensor_file_count(w->file) && !w->alone; i++)
+        m->unclaimed += !used[i] && !ignorable(w->name[i]);
 }
 
 /* What the network lacks, ", but has ..." where the file has something instead. Of another variant of a network both
@@ -313,7 +348,7 @@ static void say_names(const weight_file *w, ps_net *net, bool backbone_file, con
     int most = m->missing > 0 && m->unclaimed > 0 ? 2 : 3;
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
-        if (tensor[i] < 0 && p->learned && !(backbone_file && p->module))
+        if (tensor[i] < 0 && p->learned && is_wanted(w, p, backbone_file))
             add_name(&missing, w->note.prefix, file_name_of(p, backbone_file), most);
     }
     for (int i = 0; i < ps_tensor_file_count(w->file); i++)
@@ -374,24 +409,39 @@ static ps_status check_fit(const weight_file *w, ps_net *net, bool backbone_file
                    w->path, named, named[0] != '\0' && shape[0] != '\0' ? "; " : "", shape);
 }
 
+static void note_alone(weight_file *w, ps_net *net, const int *tensor, const bool *used) {
+    ps_weights_note *note = &w->note;
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        if (!ps_net_param(net, i)->learned) continue;
+        *(tensor[i] >= 0 ? &note->taken : &note->kept) += 1;
+    }
+    for (int i = 0; i < ps_tensor_file_count(w->file); i++) {
+        if (used[i] || ignorable(w->name[i]) || note->idle++ > 0) continue;
+        snprintf(note->first_idle, sizeof note->first_idle, "%s", w->name[i]);
+    }
+}
+
 /* The tensor of every parameter, by names alone: tensor[parameter], -1 where it keeps what it has. A file of the
  * network without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
 static ps_status claim_tensors(weight_file *w, ps_net *net, bool modules_optional, int *tensor, bool *used) {
     bool backbone_file = modules_optional && !holds_modules(w, net);
+    w->alone = !modules_optional && holds_backbone_alone(w, net);
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
         tensor[i] = -1;
-        if (backbone_file && p->module) continue;
+        if (!is_wanted(w, p, backbone_file)) continue;
         const char *name = file_name_of(p, backbone_file);
-        tensor[i] = find_weight(w, name);
-        if (tensor[i] < 0) {
+        tensor[i] = w->alone ? find_alone(w, p->name) : find_weight(w, name);
+        if (tensor[i] < 0 && !w->alone) {
             tensor[i] = find_shared(w, name);
             w->note.shared += tensor[i] >= 0;
         }
         if (tensor[i] >= 0) used[tensor[i]] = true;
         w->note.missing_states += tensor[i] < 0 && !p->learned;
     }
-    return check_fit(w, net, backbone_file, tensor, used);
+    PS_TRY(check_fit(w, net, backbone_file, tensor, used));
+    if (w->alone) note_alone(w, net, tensor, used);
+    return PS_OK;
 }
 
 static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional) {

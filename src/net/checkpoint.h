@@ -37,11 +37,17 @@ typedef struct {
     int missing_states;          /* running means and variances that the file does not have */
     const char *wrapper;         /* a word that torch.compile and its like put into names, left out; NULL: none */
     int shared;                  /* parameters that the file has under another name (its metadata say which) */
+    /* Of a backbone by itself: learned parameters that come from it, those that keep what they have, tensors that have
+     * no place in the network, and the first of those. taken 0: it is none. */
+    int taken, kept, idle;
+    char first_idle[PS_MOST_PREFIX];
 } ps_weights_note;
 
 /* Loads weights by (file) name from any safetensors file. Every backbone parameter must be there with its shape;
  * `modules_optional` leaves missing module parameters as they are (forking a baseline checkpoint into arms). States may
- * be missing. A prefix that all names share is left out, and so are the words of wrappers. *note may be NULL. Fails in
+ * be missing. A prefix that all names share is left out, and so are the words of wrappers. Of a network with a
+ * "backbone." and without `modules_optional`, a file of such a backbone by itself (torchvision's, with another head or
+ * none) gives that its weights, and all else keeps what it has; the note says so. *note may be NULL. Fails in
  * one sentence that counts the tensors that are missing, left over or of another shape, and names the first of each. */
 ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note);
 

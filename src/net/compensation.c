@@ -150,7 +150,11 @@ static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_op, 
     ps_graph_input_shapes(graph, source_op, in);
     const ps_op *source = &graph->op[source_op];
     if (source->type->conv_shape == NULL)
-        return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->op[pool_skip_op].name);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "node \"%s\": compensation is defined behind a convolution, and \"%s\" before it is a %s; look at "
+            "a network without this module",
+            graph->op[pool_skip_op].name, source->name, source->type->name);
     source->type->conv_shape(source->config, ps_shape_with_batch(in[0], ps_net_batch(net)), &job->source);
     PS_TRY(read_module(job, &graph->op[pool_skip_op]));
     find_norm(job, net, pool_skip_op);

@@ -10,6 +10,16 @@
 
 static const char network_groups[] = "Network,Pool Skip";
 
+static void say_backbone(const char *path, const ps_weights_note *note) {
+    char idle[PS_MOST_PREFIX + 80] = "";
+    if (note->idle > 0)
+        snprintf(idle, sizeof idle, "; %d of its tensors (\"%s\" first) are left out", note->idle, note->first_idle);
+    fprintf(stderr,
+            "note: %s: holds a backbone by itself: %d parameters come from it, the other %d start as they do without "
+            "it%s\n",
+            path, note->taken, note->kept, idle);
+}
+
 void ps_subject_note(const char *path, const ps_weights_note *note) {
     if (note->prefix[0] != '\0')
         fprintf(stderr, "note: %s: every name in it begins with \"%s\"; that was left out\n", path, note->prefix);
@@ -21,6 +31,7 @@ void ps_subject_note(const char *path, const ps_weights_note *note) {
                 "note: %s: %d of its parameter%s under another's name alone, which it shared; here each is its own, "
                 "with the same values\n",
                 path, note->shared, note->shared > 1 ? "s stand" : " stands");
+    if (note->taken > 0) say_backbone(path, note);
     if (note->missing_states > 0)
         fprintf(
             stderr,
@@ -39,6 +50,11 @@ static ps_status open_weights(ps_checkpoint_session *s, const char *path, const 
     s->graph = s->session.graph; /* closed with the checkpoint's session, as a checkpoint's own network is */
     s->session.graph = NULL;
     PS_TRY(ps_weights_load(path, s->session.net, false, &note));
+    if (note.taken > 0)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: holds a backbone by itself, and %d parameters of the network are not in it; train with it "
+                       "(poolscope train --init), and look at what comes of that",
+                       path, note.kept);
     ps_subject_note(path, &note);
     if (ps_run_settings_find(settings, "data") == NULL)
         fprintf(stderr, "note: without --data the weights are looked at on made-up images (--data synthetic)\n");

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import OWN, TINY, done, must, path, report  # noqa: E402
+from tap import OWN, TINY, done, must, path, report, run  # noqa: E402
 
 GRAPH = ('{"format":"poolscope-graph","version":1,"name":"own","input":[3,8,8],"nodes":[{"name":"c","type":"conv","channels":6,"padding":1},'
          '{"name":"p","type":"pool_skip"},{"name":"n","type":"batch_norm"},{"name":"r","type":"relu"},{"name":"g","type":"global_avg_pool"},'
@@ -45,4 +45,16 @@ report(len(dead) == len(own) + len(shared) and all((dead[layer] == "-") == (laye
 table, printed = measure("bare", "--model", "plain9", "--batch-norm", "no", "--pool-skip", "2")
 report({r["norm"] for r in table} == {"NA"} and all(r["opened_frozen"] == r["opened_own"] and r["shut_frozen"] == r["shut_own"] for r in table if r["channels"] != "0")
        and printed.count("*") > len({r["layer"] for r in table}), "without a normalisation the signs are those of o and y, and marked", printed)
+
+# ---- behind a transposed convolution nothing is defined ----
+with open(path("up.json"), "w") as stream:
+    stream.write("""{"format": "poolscope-graph", "version": 1, "name": "up", "input": [3, 8, 8], "nodes": [
+  {"name": "a", "type": "conv", "channels": 4, "kernel": 3, "padding": 1, "stride": 2}, {"name": "a.relu", "type": "relu"},
+  {"name": "up", "type": "conv_transpose", "channels": 4, "kernel": 2, "stride": 2},
+  {"name": "up.ps", "type": "pool_skip", "pool_size": 2}, {"name": "up.relu", "type": "relu"},
+  {"name": "avg", "type": "global_avg_pool"}, {"name": "fc", "type": "linear", "features": 10}]}""")
+must("train", *OWN, "--graph", "up.json", "--steps", "2", "--window", "2", "--out", "up")
+result = run("compensation", "up")
+report(result.returncode == 2 and '"up.ps"' in result.stderr and '"up" before it is a conv_transpose' in result.stderr, "a module behind a transposed convolution is refused in a sentence",
+       result.stderr)
 done()

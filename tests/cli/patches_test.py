@@ -75,6 +75,16 @@ process.wait()
 must("train", "--resume", "killed", "--quiet")
 report(not tap.difference(trace("whole"), trace("killed")), "a run that was killed goes on to the same trace", tap.difference(trace("whole"), trace("killed")))
 
+# ---- epochs of so many steps ----
+must("train", *BASE, "--epoch-steps", "40", "--quiet", "--out", "short")
+report(records("short")[0]["pairing"]["batch"] == "2 epoch_steps=40" and records("first")[0]["pairing"]["batch"] == "2", "the header says how long an epoch is called", records("short")[0]["pairing"])
+for target in ("short", "short/checkpoint.safetensors"):
+    found = [f for f in json.loads(must("diagnose", target, "--json").stdout)["findings"] if f["id"] == "short_run"]
+    report(len(found) == 1 and "an epoch has 40" in json.dumps(found) and "never seen" not in json.dumps(found), f"findings count that epoch: {target}", found)
+must("train", *BASE[:-4], "--train-limit", "60", "--test-limit", "2", "--epoch-steps", "4", "--quiet", "--out", "enough")
+found = json.loads(must("diagnose", "enough", "--json").stdout)["findings"]
+report(not [f for f in found if f["id"] == "short_run"], "a run of three such epochs is none of less than one", found)
+
 # ---- folds and lists ----
 digests = set()
 for fold in range(5):
