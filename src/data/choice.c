@@ -225,12 +225,14 @@ static ps_status limit(const char *name, const stock *all, const ps_dataset_opti
     int stored = all->train_count, probe = o->probe_count, left = stored - probe;
     if (probe >= stored)
         return ps_fail(PS_ERR_USAGE,
-                       "%s: a probe of %d images leaves none of its %d for training; make the probe smaller", name,
+                       "%s: a probe of %d images leaves none of its %d for training; give a smaller --probe", name,
                        probe, stored);
     if (o->train_limit > left)
-        return ps_fail(PS_ERR_USAGE,
-                       "%s: %d training images wanted, but there are %d (%d less a probe of %d); ask for fewer", name,
-                       o->train_limit, left, stored, probe);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "%s: %d training images wanted, but there are %d (%d less a probe of %d); ask for fewer, or give a "
+            "smaller --probe",
+            name, o->train_limit, left, stored, probe);
     if (o->test_limit > all->test_count)
         return ps_fail(PS_ERR_USAGE, "%s: %d test images wanted, but there are %d; ask for fewer", name, o->test_limit,
                        all->test_count);

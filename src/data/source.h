@@ -75,6 +75,7 @@ struct ps_source {
     bool
         in_groups; /* neighbours in their order are alike (streets of a city, frames of a film): the probe set is spread
                        over the training samples, and not cut from their end */
+    bool made;     /* as many as are asked for, the probe's on top */
     int classes;   /* 1 or more where there are labels */
     char (*class_names)[PS_CLASS_NAME_SIZE];   /* [classes], from ps_alloc, freed for the format; NULL: numbers */
     char (*channel_names)[PS_CLASS_NAME_SIZE]; /* [c of pixels], likewise: "CT", "T1"; NULL: not known */

@@ -143,6 +143,7 @@ ps_status ps_synthetic_open(const char *argument, const ps_dataset_options *opti
     *out = (ps_source){.functions = &functions,
                        .state = t,
                        .count = {train + options->probe_count, test},
+                       .made = true,
                        .type = PS_PIXEL_BYTE,
                        .labels = PS_LABEL_CLASS,
                        .classes = CLASSES};

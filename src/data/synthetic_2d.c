@@ -177,6 +177,7 @@ ps_status ps_synthetic_2d_open(const char *argument, const ps_dataset_options *o
     *out = (ps_source){.functions = &functions,
                        .state = s,
                        .count = {train + options->probe_count, test},
+                       .made = true,
                        .type = PS_PIXEL_BYTE,
                        .labels = PS_LABEL_MASK,
                        .classes = CLASSES};

@@ -153,6 +153,7 @@ ps_status ps_synthetic_3d_open(const char *argument, const ps_dataset_options *o
     *out = (ps_source){.functions = &functions,
                        .state = b,
                        .count = {train + options->probe_count, test},
+                       .made = true,
                        .type = PS_PIXEL_FLOAT,
                        .labels = PS_LABEL_MASK,
                        .classes = CLASSES};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/held_apart.h"
 #include "run/network.h"
 #include "run/planned.h"
 #include "run/planted.h"
@@ -440,6 +441,10 @@ static ps_status take_plan(const cJSON *json, ps_run_config *config) {
     return status;
 }
 
+static bool shows_other_data(const ps_run_settings *given) {
+    return ps_run_settings_find(given, "data") != NULL && ps_run_settings_find(given, "probe") == NULL;
+}
+
 static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
                                  int threads) {
     cJSON *json;
@@ -452,6 +457,7 @@ static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, con
     PS_TRY(status);
     if (given != NULL) PS_TRY(ps_run_settings_apply(given, &s->config));
     PS_TRY(refuse_lost_data(&s->config, path, given));
+    if (shows_other_data(given)) PS_TRY(ps_held_apart_refit(&s->config));
     PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
     PS_TRY(ps_checkpoint_read(path, s->session.net, NULL, NULL));
     status = ps_checkpoint_verify(path);

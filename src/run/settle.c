@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "run/held_apart.h"
 #include "run/planned.h"
 #include "run/recipe.h"
 #include "run/session.h"
@@ -85,6 +86,8 @@ ps_status ps_run_settle(ps_run_config *config) {
 }
 
 ps_status ps_run_settle_on_data(ps_run_config *config) {
+    PS_TRY(ps_held_apart_settle(config));
+    if (ps_planned(config)) PS_TRY(ps_held_apart_check(config));
     const ps_dataset_options data = ps_session_data_options(config);
     PS_TRY(ps_planned_apply(config, &data));
     return count_epochs(config);

@@ -8,8 +8,9 @@
  * stays as it is, here and below. */
 ps_status ps_run_settle(ps_run_config *config);
 
-/* What follows from the data, which are looked at: patch and batch of a plan, and the steps of `epochs`, a pass over
- * what is left of the training images without the probe set, in whole steps. Not where nothing is to be run. */
+/* What follows from the data, which are looked at: how many of them the probe has, patch and batch of a plan, and the
+ * steps of `epochs`, a pass over what is left of the training images without the probe set, in whole steps. Not where
+ * nothing is to be run. */
 ps_status ps_run_settle_on_data(ps_run_config *config);
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "run/directory.h"
+#include "run/held_apart.h"
 
 static const char network_groups[] = "Network,Pool Skip";
 
@@ -46,6 +47,7 @@ static ps_status open_weights(ps_checkpoint_session *s, const char *path, const 
     s->weights_only = true;
     PS_TRY(ps_run_config_init(&s->config));
     PS_TRY(ps_run_settings_apply(settings, &s->config));
+    PS_TRY(ps_held_apart_settle(&s->config));
     PS_TRY(ps_session_open(&s->session, &s->config, NULL, threads));
     s->graph = s->session.graph; /* closed with the checkpoint's session, as a checkpoint's own network is */
     s->session.graph = NULL;

@@ -68,11 +68,11 @@ def write_nifti(file, side, mm, code, bits, voxels):
 CASES, ODD = 6, 4
 
 
-def write_cases(folder, odd):
+def write_cases(folder, odd, cases=CASES):
     """A CT of two classes, of which one case is like no other: larger, coarser, brighter."""
     for part in ("imagesTr", "labelsTr"):
         os.makedirs(path(folder, part))
-    for i in range(CASES):
+    for i in range(cases):
         dice, other = random.Random(i), odd and i == ODD
         side, mm, bright = ((40, 20, 24), (1, 1, 6), 5000) if other else ((20 + i, 18, 22 - i), (1, 1.5, 2), 100)
         count = side[0] * side[1] * side[2]
@@ -81,7 +81,7 @@ def write_cases(folder, odd):
         write_nifti(path(folder, "imagesTr", f"case_{i}_0000.nii.gz"), side, mm, 16, 32, struct.pack(f"<{count}f", *values))
         write_nifti(path(folder, "labelsTr", f"case_{i}.nii.gz"), side, mm, 2, 8, label)
     with open(path(folder, "dataset.json"), "w") as stream:
-        json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": CASES, "file_ending": ".nii.gz"}, stream)
+        json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": cases, "file_ending": ".nii.gz"}, stream)
 
 
 def plan_of(folder, *words):
@@ -111,6 +111,24 @@ kinds = [trace("held-" + name, without=("header", "timing", "eval", "end")) for 
 report(kinds[0] and difference(*kinds) == "", "and so it is trained: the same steps, windows and probings", difference(*kinds))
 configs = [records("held-" + name, "header")[0]["config"] for name in ("even", "odd")]
 report(all(configs[0][key] == configs[1][key] for key in ("batch", "patch_size")), "with the same patch and batch", configs)
+
+# ---- what is held apart for the probe is a matter of the data, where nobody said ----
+
+write_cases("many", False, 9)
+write_cases("few", False, 3)
+SHORT = ["train", "--plan", "auto", "--model", "nnunet3d", "--batch", "1", "--width", "0.1", "--steps", "2", "--window", "1", "--data", "msd:" + path("many"), "--quiet"]
+for name, words in (("all", []), ("fold", [*THREE, "--fold", "0"]), ("asked", ["--probe", "2"])):
+    must(*SHORT, *words, "--out", name)
+heads = {name: records(name, "header")[0] for name in ("all", "fold", "asked")}
+probes = [(heads[name]["data"]["probe"], heads[name]["config"]["probe"]) for name in ("all", "fold")]
+report(probes == [(2, 2), (1, 1)], "without --probe a quarter of the training cases are held apart, and the header says so", probes)
+report(difference(trace("all"), trace("asked")) == "", "as if --probe had said so", difference(trace("all"), trace("asked")))
+result = run(*SHORT, "--probe", "9", "--out", "nothing-left")
+report(result.returncode == 2 and "--probe" in result.stderr and not os.path.exists(path("nothing-left")), "a probe that leaves nothing is refused", result.stderr)
+result = run(*SHORT, "--probe", "9", "--plan", path("gone.json"), "--out", "nothing-left")
+report(result.returncode == 2 and "--probe" in result.stderr, "before there is a plan", result.stderr)
+result = run("eval", "asked", "--data", "msd:" + path("few"), *THREE, "--fold", "0")
+report(result.returncode == 0, "a network is looked at on data that have fewer cases than its own probe", result.stderr)
 
 # ---- a network is used by the plan that it was trained by ----
 

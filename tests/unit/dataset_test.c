@@ -495,7 +495,8 @@ static void impossible_options_are_refused(void **state) {
     (void)state;
     write_cifar("data_batch_1.bin", 1, 0, 10);
     write_cifar("test_batch.bin", 1, 20, 5);
-    must_refuse("cifar10", (ps_dataset_options){.probe_count = 10}, PS_ERR_USAGE, WORDS("probe of 10", "smaller"));
+    must_refuse("cifar10", (ps_dataset_options){.probe_count = 10}, PS_ERR_USAGE,
+                WORDS("probe of 10", "smaller --probe"));
     must_refuse("cifar10", (ps_dataset_options){.probe_count = 3, .train_limit = 8}, PS_ERR_USAGE,
                 WORDS("8 training", "7", "fewer"));
     must_refuse("cifar10", (ps_dataset_options){.test_limit = 6}, PS_ERR_USAGE, WORDS("6 test images", "5"));

@@ -1,0 +1,73 @@
+#include "run/held_apart.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "data/choice.h"
+#include "run/session.h"
+
+enum { OF_SO_MANY = 4 };
+
+/* Of the data without a probe; -1: as many are made as are asked for. */
+static ps_status count_training(const ps_run_config *c, int *count) {
+    ps_dataset_options data = ps_session_data_options(c);
+    ps_source source;
+    int *index = NULL;
+    data.probe_count = 0;
+    PS_TRY(ps_session_check_fold(c));
+    ps_status status = ps_source_open(c->data, &data, &source);
+    if (status == PS_OK && source.made && !ps_choice_has_fold(&data)) *count = -1;
+    else if (status == PS_OK) status = ps_choice_training(c->data, &source, &data, &index, count);
+    ps_free(index);
+    ps_source_close(&source);
+    return status;
+}
+
+/* The runs of an experiment have the same data. */
+static ps_status count_once(const ps_run_config *c, int *count) {
+    static char *latest_key;
+    static int latest;
+    char *key;
+    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %s", c->data, c->size, c->train_limit, c->test_limit, c->fold,
+                            c->folds, c->split_file));
+    bool known = latest_key != NULL && strcmp(latest_key, key) == 0;
+    ps_status status = known ? PS_OK : count_training(c, &latest);
+    free(latest_key);
+    latest_key = status == PS_OK ? key : NULL;
+    if (status != PS_OK) free(key);
+    *count = latest;
+    return status;
+}
+
+static void settle(ps_run_config *c, int count) {
+    int most = count < OF_SO_MANY ? 1 : count / OF_SO_MANY;
+    if (count >= 0 && c->probe > most) c->probe = most;
+    c->given[PS_GIVEN_probe] = true;
+}
+
+ps_status ps_held_apart_settle(ps_run_config *config) {
+    int count;
+    if (config->given[PS_GIVEN_probe]) return PS_OK;
+    PS_TRY(count_once(config, &count));
+    settle(config, count);
+    return PS_OK;
+}
+
+ps_status ps_held_apart_refit(ps_run_config *config) {
+    int count;
+    PS_TRY(count_once(config, &count));
+    if (config->probe >= count) settle(config, count);
+    return PS_OK;
+}
+
+ps_status ps_held_apart_check(const ps_run_config *c) {
+    const ps_dataset_options data = ps_session_data_options(c);
+    ps_source source;
+    ps_choice choice = {0};
+    ps_status status = ps_source_open(c->data, &data, &source);
+    if (status == PS_OK) status = ps_choice_make(c->data, &source, &data, NULL, &choice);
+    ps_choice_clear(&choice);
+    ps_source_close(&source);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* How many training images are held apart for the probe, where nobody said. */
+#ifndef PS_RUN_HELD_APART_H
+#define PS_RUN_HELD_APART_H
+
+#include "run/config.h"
+
+/* Settles `probe` where it was not given: what stands there, but at most a quarter of the training images that no fold
+ * holds out, and at least one. That goes by the data alone, so that it is the same in all arms. Data that are made get
+ * theirs on top, and keep it. From now on it counts as given. */
+ps_status ps_held_apart_settle(ps_run_config *config);
+
+/* Of a configuration that comes from other data: settled as above where its probe would leave nothing of these. */
+ps_status ps_held_apart_refit(ps_run_config *config);
+
+/* Fails where what is wanted of the data cannot be had (limits and probe), by headers alone: before anything that takes
+ * long. */
+ps_status ps_held_apart_check(const ps_run_config *config);
+
+#endif
