@@ -11,10 +11,11 @@
 
 typedef struct {
     const char *name, *argument, *help;
+    bool background;
     ps_source_open_function *open;
 } format;
 
-#define PS_FORMAT(name, argument, open, help) {#name, argument, help, open},
+#define PS_FORMAT(name, argument, background, open, help) {#name, argument, help, background, open},
 static const format formats[] = {
 #include "data/dataset_list.def"
 };
@@ -70,6 +71,14 @@ ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps
     memset(out, 0, sizeof *out);
     PS_TRY(split_source(name, &found, &argument));
     return found->open(argument, options, out);
+}
+
+bool ps_source_has_background(const char *name) {
+    size_t length = strcspn(name, ":");
+    for (int i = 0; i < FORMATS; i++)
+        if (strlen(formats[i].name) == length && strncmp(formats[i].name, name, length) == 0)
+            return formats[i].background;
+    return false;
 }
 
 ps_status ps_source_leave_out(ps_source *source, ps_status status) {

@@ -88,13 +88,16 @@ struct ps_source {
 typedef ps_status ps_source_open_function(const char *argument, const ps_dataset_options *options, ps_source *out);
 
 /* The opening functions of all formats. */
-#define PS_FORMAT(name, argument, open, help) ps_source_open_function open;
+#define PS_FORMAT(name, argument, background, open, help) ps_source_open_function open;
 #include "data/dataset_list.def"
 #undef PS_FORMAT
 
 /* Opens "format:argument", as told on the command line. *out is to be closed after a failure too. */
 ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps_source *out);
 void ps_source_close(ps_source *source);
+/* Whether samples of "format:argument" have masks whose class 0 is what none of the others is, and no class of things
+ * like them (as sky and road are). Opens nothing. */
+bool ps_source_has_background(const char *name);
 
 /* For formats: a sample whose file opening could not make sense of (its failure is `status`) is in no part of the
  * source, or `bad`, and named; all others are looked at nevertheless, so that all that are bad are known at once.

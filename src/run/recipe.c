@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "data/source.h"
 
 static const struct {
     const char *name, *settings;
@@ -74,6 +75,11 @@ static ps_status settle(ps_run_config *config, const ps_run_config *recipe, cons
     return free_to || ps_run_config_agree(config, recipe, name) ? PS_OK : refuse(config, recipe, name);
 }
 
+void ps_recipe_settle_background(ps_run_config *config, const char *data) {
+    bool dice = strcmp(config->loss, "dice") == 0 || strcmp(config->loss, "ce+dice") == 0;
+    if (dice && !config->given[PS_GIVEN_dice_background]) config->dice_background = !ps_source_has_background(data);
+}
+
 ps_status ps_recipe_apply(ps_run_config *config) {
     ps_run_config recipe = {0};
     ps_run_option_text option;
@@ -81,6 +87,7 @@ ps_status ps_recipe_apply(ps_run_config *config) {
     if (config->recipe[0] == '\0') return PS_OK;
     PS_TRY(find(config->recipe, &settings));
     ps_status status = read_recipe(settings, &recipe);
+    if (status == PS_OK) ps_recipe_settle_background(&recipe, config->data);
     for (int i = 0; status == PS_OK && ps_run_config_describe(i, &option); i++)
         status = settle(config, &recipe, option.name);
     ps_run_config_clear(&recipe);

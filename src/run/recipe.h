@@ -9,4 +9,7 @@
  * length. */
 ps_status ps_recipe_apply(ps_run_config *config);
 
+/* Where nobody said it: soft Dice leaves class 0 out where it is the background of these data, and nowhere else. */
+void ps_recipe_settle_background(ps_run_config *config, const char *data);
+
 #endif

@@ -82,6 +82,7 @@ static ps_status refuse_two(const ps_run_config *c) {
 
 ps_status ps_run_settle(ps_run_config *config) {
     PS_TRY(ps_recipe_apply(config));
+    ps_recipe_settle_background(config, config->data);
     return refuse_two(config);
 }
 

@@ -4,8 +4,8 @@
 
 #include "run/config.h"
 
-/* What `recipe` says and nobody else did. Refuses settings that contradict each other. A configuration that was settled
- * stays as it is, here and below. */
+/* What `recipe` says and nobody else did, and whether soft Dice counts class 0. Refuses settings that contradict each
+ * other. A configuration that was settled stays as it is, here and below. */
 ps_status ps_run_settle(ps_run_config *config);
 
 /* What follows from the data, which are looked at: how many of them the probe has, patch and batch of a plan, and the

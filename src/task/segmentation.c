@@ -77,7 +77,7 @@ static ps_status check_dice(const ps_task_options *o, const ps_map_loss *loss, i
                        o->loss);
     if (loss->dice && classes < 2 && !o->dice_background)
         return ps_fail(PS_ERR_USAGE,
-                       "soft Dice leaves class 0 out as the background, and the data have no other; give "
+                       "soft Dice leaves class 0 out as a background, and the data have no other; give "
                        "dice_background, or the loss ce");
     return PS_OK;
 }

@@ -2,13 +2,15 @@
 """Pictures: what PNG and JPEG files of every kind are read as, held against Pillow's reading of them; data sets of picture files on the command line."""
 import array
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
-from tap import ROOT, done, path, report, run, skip  # noqa: E402
+from tap import ROOT, done, must, path, report, run, skip  # noqa: E402
 
 try:
     from PIL import Image, ImageOps
@@ -143,6 +145,52 @@ def training():
     report(tap.records("a")[0]["data"]["digest"] == tap.records("b")[0]["data"]["digest"], "which leaves the same data")
 
 
+def street(folder, masks, part, count, number=None):
+    """Pictures with label maps: number of a pixel (x, y); left out: stripes of 0, 1 and 2."""
+    for kind in (part, masks):
+        os.makedirs(path(folder, kind), exist_ok=True)
+    for i in range(count):
+        Image.new("RGB", (16, 16), (40 + i, 90, 120)).save(path(folder, part, f"{part.split('/')[-1]}{i}.{'jpg' if 'JPEG' in part else 'png'}"))
+        Image.frombytes("L", (16, 16), bytes(x % 3 if number is None else number for y in range(16) for x in range(16))).save(path(folder, masks, f"{part.split('/')[-1]}{i}.png"))
+
+
+DENSE = {"format": "poolscope-graph", "version": 1, "name": "own", "input": [3, 1, 16, 16], "nodes": [{"name": "out", "type": "conv", "channels": 11, "kernel": 1}]}
+
+
+def dense(classes):
+    with open(path(f"dense{classes}.json"), "w") as stream:
+        json.dump({**DENSE, "nodes": [{**DENSE["nodes"][0], "channels": classes}]}, stream)
+    return ["train", "--graph", f"dense{classes}.json", "--size", "16", "--batch", "2", "--probe", "2", "--steps", "2", "--window", "2", "--quiet", "--no-pictures"]
+
+
+def class_zero():
+    """Soft Dice counts class 0 where it is none like a background, unless told otherwise."""
+    street("film", "trainannot", "train", 6)
+    street("film", "testannot", "test", 2)
+    wanted = {(): True, ("--no-dice-background",): False, ("--dice-background",): True}
+    for given, on in wanted.items():
+        for loss in ("dice", "ce+dice"):
+            result = run(*dense(11), "--data", "camvid:film", "--loss", loss, *given, "--out", "film-run")
+            config = tap.records("film-run")[0]["config"] if result.returncode == 0 else {}
+            report(config.get("dice_background") is on, f"sky is a class of CamVid: {loss} {' '.join(given)}", result.stderr or config.get("dice_background"))
+            shutil.rmtree(path("film-run"), ignore_errors=True)
+    losses = {}
+    for given in ((), ("--no-dice-background",), ("--dice-background",)):
+        must(*dense(11), "--data", "camvid:film", "--loss", "dice", *given, "--out", "film-run")
+        losses[given] = [record["loss"] for record in tap.records("film-run") if "loss" in record][-1]
+        if not given:
+            must("train", "film-run/config.json", "--out", "film-again", "--quiet", "--no-pictures")
+            report(tap.records("film-again")[0]["config"]["dice_background"] is True, "the configuration of such a run is one to run again")
+        shutil.rmtree(path("film-run"))
+    report(losses[()] == losses[("--dice-background",)] != losses[("--no-dice-background",)], "and the loss is that with it", losses)
+    result = run(*dense(11), "--data", "camvid:film", "--recipe", "nnunet", "--patch-size", "16", "--size", "0", "--lr", "0.01", "--out", "film-recipe")
+    report(result.returncode == 0 and tap.records("film-recipe")[0]["config"]["dice_background"], "likewise by a recipe", result.stderr)
+    result = run("train", "film-recipe/config.json", "--out", "film-recipe2", "--quiet", "--no-pictures")
+    report(result.returncode == 0, "whose configuration can be run again", result.stderr)
+    result = run(*dense(5), "--data", "synthetic-2d", "--train-limit", "8", "--test-limit", "2", "--loss", "dice", "--out", "shapes")
+    report(result.returncode == 0 and tap.records("shapes")[0]["config"]["dice_background"] is False, "generated shapes lie on a background", result.stderr)
+
+
 if Image is None:
     skip("pictures as Pillow reads them", "no Pillow here")
 else:
@@ -153,4 +201,5 @@ else:
     orientations()
     damage()
     training()
+    class_zero()
 done()
