@@ -66,18 +66,31 @@ static ps_status refuse(const ps_run_config *config, const ps_run_config *recipe
         name, own, config->recipe, its);
 }
 
+/* An augmentation that is not done: each may be left out of a recipe, to see what it is for. */
+static bool switched_off(const ps_run_config *config, const char *name) {
+    return ps_run_config_in("Augmentation", name) && ps_run_config_first_changed(config, name) == NULL;
+}
+
 static ps_status settle(ps_run_config *config, const ps_run_config *recipe, const char *name) {
     bool given = ps_run_config_has(config, name), named = ps_run_config_has(recipe, name);
     bool is_length = strcmp(name, "epochs") == 0 && config->given[PS_GIVEN_steps];
     is_length = is_length || (strcmp(name, "steps") == 0 && config->given[PS_GIVEN_epochs]);
     if (!given && !is_length) return named ? ps_run_config_take(config, recipe, name) : PS_OK;
-    bool free_to = named ? ps_run_config_in(may_differ, name) : !ps_run_config_in(makes, name);
+    bool free_to =
+        named ? ps_run_config_in(may_differ, name) || switched_off(config, name) : !ps_run_config_in(makes, name);
     return free_to || ps_run_config_agree(config, recipe, name) ? PS_OK : refuse(config, recipe, name);
 }
 
 void ps_recipe_settle_background(ps_run_config *config, const char *data) {
     bool dice = strcmp(config->loss, "dice") == 0 || strcmp(config->loss, "ce+dice") == 0;
     if (dice && !config->given[PS_GIVEN_dice_background]) config->dice_background = !ps_source_has_background(data);
+}
+
+/* What the recipe says of an augmentation goes where the user switched that off. */
+static void drop_idle(ps_run_config *config) {
+    bool crops = config->crop_pad > 0 || config->patch_size[0] != '\0', mixes = config->mixup > 0 || config->cutmix > 0;
+    if (!crops && !config->given[PS_GIVEN_crop_black]) config->crop_black = false;
+    if (!mixes && !config->given[PS_GIVEN_mix_until_epoch]) config->mix_until_epoch = 0;
 }
 
 ps_status ps_recipe_apply(ps_run_config *config) {
@@ -90,6 +103,7 @@ ps_status ps_recipe_apply(ps_run_config *config) {
     if (status == PS_OK) ps_recipe_settle_background(&recipe, config->data);
     for (int i = 0; status == PS_OK && ps_run_config_describe(i, &option); i++)
         status = settle(config, &recipe, option.name);
+    if (status == PS_OK) drop_idle(config);
     ps_run_config_clear(&recipe);
     return status;
 }

@@ -58,10 +58,11 @@ must("train", "--resume", "epochs", "--quiet")
 
 # ---- and of masks: each setting again beside the recipe is none that contradicts it, another one is ----
 FREE = ("lr", "epoch_steps", "patch_size", "mean", "std", "crop_pad")
+FLAGS = ("flip", "mirror", "crop_black")  # off is allowed, below
 for name, expected in MASKS.items():
     wrong = []
     for key, value in expected.items():
-        if key in FREE:
+        if key in FREE or key in FLAGS and value:
             continue
         option = "--" + key.replace("_", "-")
         other = [option if not value else "--no-" + option[2:]] if isinstance(value, bool) else [option, {"optimiser": "adamw", "schedule": "step", "loss": "dice"}.get(key, "0.4,0.6,0.7" if "," in str(value) or value == "" else "0.0625" if key != "crop_pad" else "1")]
@@ -69,6 +70,23 @@ for name, expected in MASKS.items():
         if done.returncode != 2 or f"{key} = " not in done.stderr or "contradicts" not in done.stderr:
             wrong.append((key, done.stderr))
     report(not wrong, f"{name}: every setting of training and augmentation is the recipe's", wrong)
+
+# ---- each augmentation can be switched off ----
+SHAPES = ["train", "--data", "synthetic-2d", "--size", "32", "--train-limit", "8", "--test-limit", "2", "--probe", "4", "--batch", "2", "--model", "unet2d", "--width", "0.1",
+          "--patch-size", "32", "--steps", "1", "--window", "1", "--record", "none", "--checkpoint-every", "0", "--quiet"]
+AUGMENTATIONS = [line for line in re.findall(r"^PS_RUN_(\w+)\((\w+), ([^,]*),", re.search(r'PS_RUN_GROUP\("Augmentation"\)(.*?)PS_RUN_GROUP', open(os.path.join(
+    tap.ROOT, "src", "run", "option_list.def")).read(), re.S).group(1), re.M) if line[1] not in ("resized_crop_ratio", "mix_switch")]
+CCT_NET = ["train", *NET, "--batch", "16", "--steps", "2", "--warmup-epochs", "1", "--cooldown-epochs", "0"]
+DEEP = [*SHAPES, "--model", "deeplabv3plus-mobilenetv2"]
+for name, data in (("nnunet", SHAPES), ("deeplab-voc", DEEP), ("deeplab-cityscapes", DEEP), ("cct", CCT_NET)):
+    words = [word for kind, key, off in AUGMENTATIONS for word in (["--no-" + key.replace("_", "-")] if kind == "FLAG" else ["--" + key.replace("_", "-"), off.strip('"')])]
+    done = run(*data, "--recipe", name, *words, "--out", "off-" + name)
+    config = records("off-" + name)[0]["config"] if done.returncode == 0 else {}
+    wrong = {key: config.get(key) for kind, key, off in AUGMENTATIONS if config.get(key) not in (False, 0, "")}
+    report(done.returncode == 0 and config["recipe"] == name and not wrong, f"{name}: every augmentation can be switched off, and the header says so", done.stderr + str(wrong))
+done = run(*CCT_NET, "--recipe", "cct", "--mixup", "0", "--cutmix", "0", "--out", "unmixed")
+config = records("unmixed")[0]["config"] if done.returncode == 0 else {}
+report(done.returncode == 0 and config["mix_until_epoch"] == 0 and config["erase"] == 0.25, "what belongs to one that is off goes with it, the others stay", done.stderr)
 
 # ---- contradictions ----
 for name, options, words in (
