@@ -312,6 +312,12 @@ void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *me
     *deviation = dataset->survey.deviation[channel] / dataset->deviation[channel];
 }
 
+void ps_dataset_normalisation(const ps_dataset *dataset, int channel, double *mean, double *deviation) {
+    double scale = ps_dataset_has_bytes(dataset) ? BYTE_VALUES - 1 : 1;
+    *mean = dataset->mean[channel] / scale;
+    *deviation = dataset->deviation[channel] / scale;
+}
+
 const ps_census_counts *ps_dataset_census(const ps_dataset *dataset) { return &dataset->survey.census; }
 
 static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels,

@@ -95,6 +95,8 @@ size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int cl
 /* Mean and standard deviation of a channel over the training images as a network is given them, before augmentation: 0
  * and 1 where it is normalised; a deviation of 0 where a channel never changes. */
 void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *mean, double *deviation);
+/* Mean and standard deviation by which its pixels are normalised, as options say them: of bytes in shares of 255. */
+void ps_dataset_normalisation(const ps_dataset *dataset, int channel, double *mean, double *deviation);
 /* What was counted at opening (data/census.h); borrowed. */
 typedef struct ps_census_counts ps_census_counts;
 const ps_census_counts *ps_dataset_census(const ps_dataset *dataset);

@@ -110,14 +110,6 @@ static ps_status read_document(layout *l) {
 
 /* ---- cases of a folder ---- */
 
-/* Length of a stem without "_0003"; 0: it ends otherwise. *channel: the number. */
-static size_t without_channel(const char *stem, int *channel) {
-    size_t length = strlen(stem);
-    if (length < 6 || stem[length - 5] != '_' || !is_number(stem + length - 4)) return 0;
-    *channel = atoi(stem + length - 4);
-    return length - 5;
-}
-
 static ps_status find_label(const ps_volume_names *labels, const char *stem, size_t length, const char **path) {
     char *name = NULL;
     PS_TRY(ps_string_format(&name, "%.*s", (int)length, stem));
@@ -131,7 +123,7 @@ static ps_status find_label(const ps_volume_names *labels, const char *stem, siz
 static void find_scheme(layout *l, const ps_volume_names *images, const ps_volume_names *labels) {
     int channel;
     l->a_file_a_channel = images->count > 0 && ps_volume_names_find(labels, images->stem[0]) < 0 &&
-                          without_channel(images->stem[0], &channel) > 0;
+                          ps_volume_channel(images->stem[0], &channel) > 0;
 }
 
 static ps_status add_channels(layout *l, const ps_volume_names *images, size_t first, size_t length, size_t *next,
@@ -140,7 +132,7 @@ static ps_status add_channels(layout *l, const ps_volume_names *images, size_t f
     int count = 0, channel;
     size_t i = first;
     for (; i < images->count && strncmp(images->stem[i], stem, length) == 0 &&
-           without_channel(images->stem[i], &channel) == length;
+           ps_volume_channel(images->stem[i], &channel) == length;
          i++) {
         if (channel != count || count == CHANNELS_MOST)
             return ps_fail(PS_ERR_INPUT,
@@ -163,7 +155,7 @@ static ps_status add_folder(layout *l, const ps_volume_names *images, const ps_v
     int channel;
     if (part == PS_SOURCE_TRAIN) find_scheme(l, images, labels);
     for (size_t i = 0; i < images->count;) {
-        size_t length = l->a_file_a_channel ? without_channel(images->stem[i], &channel) : 0;
+        size_t length = l->a_file_a_channel ? ps_volume_channel(images->stem[i], &channel) : 0;
         const char *const path[] = {images->path[i]}, *label;
         if (length > 0) {
             PS_TRY(add_channels(l, images, i, length, &i, labels, part));

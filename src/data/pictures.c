@@ -33,7 +33,7 @@ static const picture *picture_at(const ps_source *source, ps_source_part part, i
 static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     const picture *p = picture_at(source, part, index);
     *out = (ps_sample_size){.pixels = {1, PS_PICTURE_RGB, 1, p->h, p->w}};
-    if (p->mask != NULL) out->mask = (ps_shape){1, 1, 1, p->h, p->w};
+    if (source->labels == PS_LABEL_MASK) out->mask = (ps_shape){1, 1, 1, p->h, p->w};
 }
 
 static const char *name_of(const ps_source *source, ps_source_part part, int index) {
@@ -63,6 +63,7 @@ static ps_status truth(const ps_source *source, ps_source_part part, int index, 
     const picture *p = picture_at(source, part, index);
     if (p->mask != NULL) return decode_mask(source->state, p, label);
     *label = (int16_t)p->class_index;
+    for (size_t i = 0; source->labels == PS_LABEL_MASK && i < (size_t)p->h * (size_t)p->w; i++) label[i] = -1;
     return PS_OK;
 }
 
@@ -104,6 +105,7 @@ ps_status ps_pictures_start(ps_source *out, const ps_pictures_kind *kind) {
     if (kind->class_of != NULL) memcpy(set->class_of, kind->class_of, sizeof set->class_of);
     *out = (ps_source){
         .functions = &functions, .state = set, .type = PS_PIXEL_BYTE, .labels = kind->labels, .classes = kind->classes};
+    if (kind->class_names == NULL) return PS_OK;
     PS_TRY(PS_ALLOC((size_t)kind->classes, &out->class_names, "class names"));
     for (int i = 0; i < kind->classes; i++) {
         snprintf(out->class_names[i], PS_CLASS_NAME_SIZE, "%s", kind->class_names[i]);

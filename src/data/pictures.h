@@ -12,7 +12,7 @@ enum { PS_MASK_VALUES = 256, PS_MASK_REFUSED = -2 };
 typedef struct {
     ps_label_kind labels; /* a class, or a mask */
     int classes;
-    const char *const *class_names; /* [classes] */
+    const char *const *class_names; /* [classes]; NULL: numbers */
     /* Of the numbers in label maps: what they are, in words, and the class of each; -1: does not count,
      * PS_MASK_REFUSED: must not occur, as all larger numbers. NULL where there are none. */
     const char *numbers;
@@ -24,7 +24,7 @@ void ps_pictures_number_classes(int16_t class_of[PS_MASK_VALUES], int classes, i
 /* Makes `out` a source without pictures. The words that kind->numbers points to must stay. */
 ps_status ps_pictures_start(ps_source *out, const ps_pictures_kind *kind);
 /* Reads the headers of a picture and of its label map, and adds them; what cannot be read, or does not fit, is left out
- * (ps_source_leave_out). mask NULL: the label is class_index. */
+ * (ps_source_leave_out). mask NULL: the label is class_index; where labels are masks, no position has a label. */
 ps_status ps_pictures_add(ps_source *source, ps_source_part part, const char *name, const char *image, const char *mask,
                           int class_index);
 /* Adds folder/image and folder/mask, each of them a path below the folder. */

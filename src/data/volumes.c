@@ -29,6 +29,7 @@ typedef struct {
     ps_nifti_labels labels;     /* classes 0: not known yet */
     bool seen[PS_NIFTI_LABELS]; /* in training cases, where classes are not known */
     int channels;
+    bool unlabelled;
 } volumes;
 
 /* ---- names in a folder ---- */
@@ -91,6 +92,13 @@ int ps_volume_names_find(const ps_volume_names *names, const char *stem) {
     return found != NULL ? (int)(found - names->stem) : -1;
 }
 
+size_t ps_volume_channel(const char *stem, int *channel) {
+    size_t length = strlen(stem);
+    if (length < 6 || stem[length - 5] != '_' || strspn(stem + length - 4, "0123456789") != 4) return 0;
+    *channel = atoi(stem + length - 4);
+    return length - 5;
+}
+
 /* ---- cases ---- */
 
 static void clear_volume(volume *v) {
@@ -126,7 +134,9 @@ static void size_of(const ps_source *source, ps_source_part part, int index, ps_
 static ps_status truth(const ps_source *source, ps_source_part part, int index, int16_t *label) {
     const volumes *set = source->state;
     const volume *v = volume_of(source, part, index);
-    return ps_nifti_read_labels(v->label, &v->label_header, &set->labels, label);
+    if (!set->unlabelled) return ps_nifti_read_labels(v->label, &v->label_header, &set->labels, label);
+    for (size_t i = 0; i < ps_shape_positions(v->header[0].shape); i++) label[i] = -1;
+    return PS_OK;
 }
 
 static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
@@ -188,6 +198,8 @@ ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored) {
     return PS_OK;
 }
 
+void ps_volumes_without_labels(ps_source *source) { ((volumes *)source->state)->unlabelled = true; }
+
 /* ---- headers ---- */
 
 static bool same_place(const ps_nifti *a, const ps_nifti *b) {
@@ -209,8 +221,16 @@ static ps_status check_same(const char *path, const ps_nifti *file, const char *
     return PS_OK;
 }
 
-static ps_status read_headers(volume *v) {
-    if (v->label == NULL)
+static ps_status read_label_header(volume *v) {
+    PS_TRY(ps_nifti_open(v->label, &v->label_header));
+    if (v->label_header.shape.c > 1)
+        return ps_fail(PS_ERR_INPUT, "%s: is a label map with a fourth dimension of %d; it must be one volume",
+                       v->label, v->label_header.shape.c);
+    return check_same(v->label, &v->label_header, v->image[0], &v->header[0]);
+}
+
+static ps_status read_headers(volume *v, bool unlabelled) {
+    if (v->label == NULL && !unlabelled)
         return ps_fail(PS_ERR_INPUT, "%s: there is no label map for this image; add it, or take the image away",
                        v->image[0]);
     for (int i = 0; i < v->images; i++) {
@@ -221,11 +241,7 @@ static ps_status read_headers(volume *v) {
                            v->image[i], v->header[i].shape.c);
         PS_TRY(check_same(v->image[i], &v->header[i], v->image[0], &v->header[0]));
     }
-    PS_TRY(ps_nifti_open(v->label, &v->label_header));
-    if (v->label_header.shape.c > 1)
-        return ps_fail(PS_ERR_INPUT, "%s: is a label map with a fourth dimension of %d; it must be one volume",
-                       v->label, v->label_header.shape.c);
-    return check_same(v->label, &v->label_header, v->image[0], &v->header[0]);
+    return unlabelled ? PS_OK : read_label_header(v);
 }
 
 static int channels_of(const volume *v) { return v->images > 1 ? v->images : v->header[0].shape.c; }
@@ -261,7 +277,7 @@ static ps_status read_part(ps_source *source, ps_source_part which) {
     size_t kept = 0;
     for (size_t i = 0; i < part->count; i++) {
         volume v = part->volume[i];
-        ps_status status = read_headers(&v);
+        ps_status status = read_headers(&v, set->unlabelled);
         if (status == PS_OK) status = check_channels(set, &v);
         PS_TRY(keep(source, part, v, i, &kept, status));
     }

@@ -25,6 +25,10 @@ ps_status ps_volumes_add(ps_source *source, ps_source_part part, const char *nam
 /* Classes by their names; ignored: the label that does not count, -1: none. Else the classes are those of the training
  * labels. */
 ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored);
+/* Nobody knows labels: cases have none, and each position is -1. After that classes must be set. */
+void ps_volumes_without_labels(ps_source *source);
+/* Length of a stem without its number of a channel, "_0003"; 0: it ends otherwise. *channel: the number. */
+size_t ps_volume_channel(const char *stem, int *channel);
 /* Reads the headers of all cases, and with them what the source says. `name`: of the data, for sentences. Classes that
  * nobody has set are found in the label maps of the training cases: in all of them, or, where their voxels take more
  * than large_bytes (0: PS_LARGE_BYTES), in a few, evenly spread. */

@@ -193,7 +193,7 @@ static ps_status predict_one(predicting *p, int index) {
     name_of(&c.found.file, index, name, sizeof name);
     PS_TRY(write_map(p, &c.found, name));
     if (p->options->pictures) PS_TRY(write_picture(p, index, &c.found, name));
-    if (c.found.known) note_case(p, name, &c);
+    if (c.found.known && !p->options->unlabelled) note_case(p, name, &c);
     return PS_OK;
 }
 
@@ -210,6 +210,7 @@ static ps_status predict_all(predicting *p, int count) {
 }
 
 static ps_status write_all(predicting *p, int count, ps_evaluation *found) {
+    if (p->options->unlabelled) return predict_all(p, count);
     PS_TRY(open_csv(p));
     ps_status status = predict_all(p, count);
     if (status != PS_OK) {
@@ -232,8 +233,11 @@ ps_status ps_predict(ps_session *session, const ps_predict_options *options, ps_
                        ps_dataset_source(session->dataset));
     PS_TRY(refuse_occupied(options->out));
     if (count == 0)
-        return ps_fail(PS_ERR_INPUT, "data \"%s\": there are no samples in this split; choose another with --split",
-                       ps_dataset_source(session->dataset));
+        return ps_fail(
+            PS_ERR_INPUT,
+            "data \"%s\": there are no samples in this split; choose another with --split, or name a folder of "
+            "images without labels with --images",
+            ps_dataset_source(session->dataset));
     PS_TRY(ps_file_make_directories(options->out));
     ps_task_split on = ps_session_split(session, options->split);
     PS_TRY(ps_segmentation_open(&on, &p.segmentation));

@@ -10,6 +10,7 @@ typedef struct {
     const char *out; /* a directory that is not there yet, or empty */
     ps_split split;
     bool pictures, quiet;
+    bool unlabelled;        /* nothing is known of the samples: label maps alone are written */
     const char *checkpoint; /* as it was named */
 } ps_predict_options;
 

@@ -9,6 +9,7 @@
 
 #include "run/arm.h"
 #include "run/directory.h"
+#include "run/images.h"
 #include "run/network.h"
 #include "run/pairing.h"
 #include "run/planned.h"
@@ -165,18 +166,22 @@ static ps_status record_fork(run *r) {
 
 /* The trace is on the disk before a checkpoint that counts on it. */
 static ps_status write_checkpoint(run *r, uint64_t step) {
-    char *text = NULL;
+    char *text = NULL, *input = NULL;
     PS_TRY(ps_trace_flush(r->trace, true));
-    PS_TRY(ps_string_format(&text,
-                            "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\","
-                            "\"broken_steps\":%llu,\"planted\":%s%s%s,\"run\":%s}",
-                            (unsigned long long)ps_trace_offset(r->trace),
-                            (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
-                            (unsigned long long)r->broken_steps, r->planted, r->plan != NULL ? ",\"plan\":" : "",
-                            r->plan != NULL ? r->plan : "", r->config_text));
-    ps_status status =
-        ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    PS_TRY(ps_images_moments_text(r->config, r->session.dataset, &input));
+    ps_status status = ps_string_format(
+        &text,
+        "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\",\"broken_steps\":%llu,"
+        "\"planted\":%s%s%s%s%s,\"run\":%s}",
+        (unsigned long long)ps_trace_offset(r->trace), (unsigned long long)ps_trace_digest(r->trace),
+        ps_dataset_digest(r->session.dataset), (unsigned long long)r->broken_steps, r->planted,
+        r->plan != NULL ? ",\"plan\":" : "", r->plan != NULL ? r->plan : "", input != NULL ? ",\"input\":" : "",
+        input != NULL ? input : "", r->config_text);
+    if (status == PS_OK)
+        status =
+            ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
+    free(input);
     free(text);
     return status;
 }

@@ -37,7 +37,7 @@ ps_status ps_session_check_fold(const ps_run_config *c) {
     return PS_OK;
 }
 
-static ps_status read_moments(const ps_run_config *c, ps_dataset_options *data) {
+ps_status ps_session_read_moments(const ps_run_config *c, ps_dataset_options *data) {
     int deviations = 0;
     if (c->mean[0] == '\0' && c->std[0] == '\0') return PS_OK;
     if (!c->normalise)
@@ -72,7 +72,7 @@ ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = ps_session_data_options(c);
     PS_TRY(read_patch(c, &data));
     PS_TRY(ps_session_check_fold(c));
-    PS_TRY(read_moments(c, &data));
+    PS_TRY(ps_session_read_moments(c, &data));
     return ps_planned(c) ? ps_planned_open(c, &data, dataset) : ps_dataset_open(c->data, &data, dataset);
 }
 
@@ -445,8 +445,7 @@ static bool shows_other_data(const ps_run_settings *given) {
     return ps_run_settings_find(given, "data") != NULL && ps_run_settings_find(given, "probe") == NULL;
 }
 
-static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
-                                 int threads) {
+ps_status ps_checkpoint_session_config(ps_checkpoint_session *s, const char *path, const ps_run_settings *given) {
     cJSON *json;
     PS_TRY(ps_run_config_init(&s->config));
     PS_TRY(ps_checkpoint_open(path, &s->graph, &s->config_text, &s->step));
@@ -455,16 +454,25 @@ static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, con
     if (status == PS_OK) status = take_plan(json, &s->config);
     cJSON_Delete(json);
     PS_TRY(status);
-    if (given != NULL) PS_TRY(ps_run_settings_apply(given, &s->config));
-    PS_TRY(refuse_lost_data(&s->config, path, given));
-    if (shows_other_data(given)) PS_TRY(ps_held_apart_refit(&s->config));
-    PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
+    return given != NULL ? ps_run_settings_apply(given, &s->config) : PS_OK;
+}
+
+ps_status ps_checkpoint_session_weights(ps_checkpoint_session *s, const char *path) {
     PS_TRY(ps_checkpoint_read(path, s->session.net, NULL, NULL));
-    status = ps_checkpoint_verify(path);
+    ps_status status = ps_checkpoint_verify(path);
     s->changed = status == PS_ERR_INPUT;
     if (!s->changed) return status;
     fprintf(stderr, "note: %s\n", ps_status_message());
     return PS_OK;
+}
+
+static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
+                                 int threads) {
+    PS_TRY(ps_checkpoint_session_config(s, path, given));
+    PS_TRY(refuse_lost_data(&s->config, path, given));
+    if (shows_other_data(given)) PS_TRY(ps_held_apart_refit(&s->config));
+    PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
+    return ps_checkpoint_session_weights(s, path);
 }
 
 ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,

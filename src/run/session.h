@@ -40,6 +40,8 @@ void ps_session_close(ps_session *session);
 
 /* How it says that data are opened, but for patches and moments; borrows its texts. */
 ps_dataset_options ps_session_data_options(const ps_run_config *config);
+/* Moments that it gives, by which pixels are normalised. */
+ps_status ps_session_read_moments(const ps_run_config *config, ps_dataset_options *data);
 /* Refuses folds of which none is held out, unless that is said (fold -1), as of a checkpoint that knows of folds. */
 ps_status ps_session_check_fold(const ps_run_config *config);
 /* The data that a configuration names; closed by the caller. */
@@ -61,6 +63,10 @@ typedef struct {
 /* given: settings that go before the checkpoint's own (its data, for example), or NULL. */
 ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
                                      int threads);
+/* Its parts, for sessions on other data: what the checkpoint says of its run, with the settings given; and, once there
+ * is a net, its weights. */
+ps_status ps_checkpoint_session_config(ps_checkpoint_session *s, const char *path, const ps_run_settings *given);
+ps_status ps_checkpoint_session_weights(ps_checkpoint_session *s, const char *path);
 void ps_checkpoint_session_close(ps_checkpoint_session *s);
 
 /* Starting weights: scheme, then --init or --fork. directory: the run's, from which a fork of "run:PATH" is seen.

@@ -283,4 +283,87 @@ one = must("report", path("resized"), "--quiet")
 page = open(path("resized", "report", "report.html")).read()
 report("h-pictures" in page and "<img src=x" not in page and "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;|`&amp;" in page and page.count("</script>") == 1,
        "classes may be called anything", page.count("</script>"))
+# ---- images without labels ----
+def maps(place):
+    return {name: open(os.path.join(place, name), "rb").read() for name in sorted(os.listdir(place))}
+
+
+def same_maps(name, subject, given, wanted, options=()):
+    out = path("out-of-" + name)
+    result = run("predict", subject, "--images", given, "--out", out, "--quiet", *options)
+    got = maps(out) if result.returncode == 0 else result.stderr
+    report(got == wanted and "nothing was measured, as the images have no labels" in result.stdout, f"images without labels: {name}, maps as with labels, and nothing else",
+           [result.stdout, got if isinstance(got, str) else sorted(got), sorted(wanted)])
+
+
+def only_maps(place):
+    return {name: data for name, data in maps(place).items() if name.endswith((".nii.gz", ".png")) and "overlay" not in name}
+
+
+must(*TRAIN, "--out", path("a2"))
+must("predict", path("a2"), "--out", path("with"), "--quiet")
+with_labels = only_maps(path("with"))
+bare = path("bare")
+os.rename(os.path.join(folder, "val"), bare)
+os.rename(folder, folder + "-gone")  # nothing of the training is needed
+same_maps("pictures", path("a2"), bare, with_labels)
+result = run("predict", path("a2"), "--images", bare, "--out", path("shown"), "--pictures", "--quiet")
+shown = read_png(path("shown", "val1.overlay.png"))[:2] if result.returncode == 0 else result.stderr
+report(shown == (2 * SIZES["val"][1][0] + 4, SIZES["val"][1][1]), "their overlays have no truth", shown)
+
+volumes, cases = path("bare-volumes"), only_maps(path("p3"))
+os.makedirs(volumes)
+for name in cases:
+    shutil.copy(os.path.join(segments, "imagesTr", name.replace(".nii.gz", ".nii")), volumes)
+same_maps("volumes", path("resized"), volumes, cases)
+result = run("predict", path("resized"), "--out", path("ts"), "--fold", "-1", "--quiet")
+report(result.returncode == 2 and "--images" in result.stderr, "imagesTs without labels are no test part, and the sentence says how to predict on them", result.stderr)
+result = run("predict", path("resized"), "--images", os.path.join(segments, "imagesTs"), "--out", path("ts"), "--quiet")
+report(result.returncode == 0 and sorted(os.listdir(path("ts"))) == ["new1.nii.gz", "new3.nii.gz"], "their folder is", [result.stderr, os.listdir(path("ts"))])
+
+# As a plan prepares them, and with a file a channel.
+raw = path("raw")
+make_volumes(raw, ["background", "one", "two"])
+for i in range(5):
+    file = os.path.join(raw, "imagesTr", f"case{i}")
+    shutil.copy(file + ".nii", file + "_0001.nii")
+    os.rename(file + ".nii", file + "_0000.nii")
+with open(os.path.join(raw, "dataset.json"), "w") as stream:
+    json.dump({"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "one": 1, "two": 2}, "numTraining": 5, "file_ending": ".nii"}, stream)
+with open(path("graph2.json"), "w") as stream:
+    json.dump({"format": "poolscope-graph", "version": 1, "name": "own", "input": [2, 8, 8, 8], "nodes": [{"name": "out", "type": "conv", "channels": 3, "kernel": 3, "padding": 1}]}, stream)
+must("train", "--data", "msd:" + raw, "--graph", path("graph2.json"), "--plan", "auto", "--patch-size", "8", "--batch", "1", "--probe", "1", "--fold", "0", "--folds", "2", "--steps", "4",
+     "--window", "2", "--quiet", "--out", path("planned"))
+must("predict", path("planned"), "--out", path("planned-with"), "--quiet")
+cases, two = only_maps(path("planned-with")), path("two-channels")
+os.makedirs(two)
+for name in cases:
+    for channel in ("_0000.nii", "_0001.nii"):
+        shutil.copy(os.path.join(raw, "imagesTr", name.replace(".nii.gz", channel)), two)
+os.rename(raw, raw + "-gone")
+same_maps("planned", path("planned"), two, cases)
+
+for name in ("empty", "mixed", "twins", "lacking"):
+    os.makedirs(path(name))
+shutil.copy(os.path.join(bare, "val1.png"), path("mixed"))
+shutil.copy(os.path.join(segments, "imagesTr", "case0.nii"), path("mixed"))
+for ending in (".png", ".PNG"):
+    shutil.copy(os.path.join(bare, "val1.png"), path("twins", "x" + ending))
+shutil.copy(os.path.join(segments, "imagesTr", "case0.nii"), path("lacking", "case0_0000.nii"))
+with open(os.path.join(volumes, "zbroken.nii"), "wb") as stream:
+    stream.write(b"no volume")
+older = path("older")
+shutil.copytree(path("a2"), older)
+with open(os.path.join(older, "checkpoint.safetensors"), "rb") as stream:
+    data = stream.read()
+with open(os.path.join(older, "checkpoint.safetensors"), "wb") as stream:
+    stream.write(data.replace(rb',\"input\":', rb',\"inpux\":'))
+for subject, given, sentence, *options in ((path("a2"), path("empty"), "holds no images"), (path("a2"), path("mixed"), "one kind"), (path("a2"), path("twins"), "rename"),
+                                           (path("a2"), path("nowhere"), "nowhere"), (path("planned"), path("lacking"), "channels"), (path("resized"), volumes, "zbroken.nii"),
+                                           (weights, bare, "needs a checkpoint"), (path("classes"), bare, "one class a sample"), (path("a2"), bare, "--data", "--data", "synthetic-2d"),
+                                           (path("a2"), bare, "--fold", "--fold", "1"), (older, bare, "give --mean and --std"), (path("resized"), bare, "channel")):
+    result = run("predict", subject, "--images", given, "--out", path("refused"), "--quiet", *options)
+    report(result.returncode == 2 and sentence in result.stderr and result.stderr.count("\n") <= 2, f"images are refused: {sentence}", result.stderr)
+result = run("predict", path("resized"), "--images", volumes, "--out", path("skipped"), "--skip-bad", "--quiet")
+report(result.returncode == 0 and len(os.listdir(path("skipped"))) == len(os.listdir(volumes)) - 1 and "zbroken" in result.stderr, "--skip-bad leaves out what cannot be read", [result, os.listdir(volumes)])
 tap.done()
