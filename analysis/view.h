@@ -27,8 +27,8 @@ void ps_view_clear(ps_view *view);
 
 /* Turns a frame of the run into one of the view: *ready is false where there is none (a window not yet whole, a probe
  * left out). Of a joined window sums and counts are added up, shares and mean squares are means over its recorded
- * steps, weight_start_l2 and out_start_l2 are those of its first window. Net displacements do not add up: net is not recorded,
- * and the sum that stands for out_net_gradient is an upper bound. What an earlier window of the joined one
+ * steps, weight_start_l2 and out_start_l2 are those of its first window. Net displacements do not add up: net is not
+ * recorded, and the sum that stands for out_net_gradient is an upper bound. What an earlier window of the joined one
  * carried over stays carried: path_gradient is a lower bound of what one long window would have recorded. */
 ps_status ps_view_frame(ps_view *view, const ps_frame *frame, ps_frame *out, bool *ready);
 
