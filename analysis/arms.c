@@ -133,6 +133,37 @@ static void note_registration(ps_arms *arms, const ps_trace_header *header, ps_a
     arms->registration = header->registration;
 }
 
+/* What a reader wants to know of how the run was recorded. */
+static ps_status note_recording(const ps_trace_header *header, ps_arm_run *run) {
+    const cJSON *document = header->document, *item;
+    const cJSON *rank = cJSON_GetObjectItemCaseSensitive(document, PS_KEY(HEADER, rank)),
+                *ranks = cJSON_GetObjectItemCaseSensitive(document, PS_KEY(HEADER, ranks)),
+                *batches = cJSON_GetObjectItemCaseSensitive(document, PS_KEY(HEADER, accumulate));
+    const char *precision = text_of(document, PS_KEY(HEADER, precision));
+    char text[400] = "", untold[600] = "";
+    if (header->every > 1)
+        snprintf(text, sizeof text, "one of %lld steps, from which path lengths are estimated", header->every);
+    if (precision[0] != '\0')
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%sin %.100s", text[0] != '\0' ? "; " : "",
+                 precision);
+    if (cJSON_IsNumber(batches) && batches->valuedouble > 1)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%g batches a step", text[0] != '\0' ? "; " : "",
+                 batches->valuedouble);
+    if (cJSON_IsNumber(rank) && cJSON_IsNumber(ranks))
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%sby process %g of %g", text[0] != '\0' ? "; " : "",
+                 rank->valuedouble, ranks->valuedouble);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, PS_KEY(HEADER, quantities))) {
+        const char *name = text_of(item, PS_KEY(QUANTITY, name));
+        size_t used = strlen(untold);
+        for (int q = 0; q < PS_Q_COUNT; q++)
+            if (header->untold[q] && strcmp(name, ps_quantity_name((ps_trace_quantity)q)) == 0)
+                snprintf(untold + used, sizeof untold - used, "%s%s", used > 0 ? ", " : "", name);
+    }
+    run->every = header->every;
+    PS_TRY(ps_string_copy(untold, &run->untold));
+    return ps_string_copy(text, &run->recording);
+}
+
 static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
     ps_status status = PS_OK;
@@ -152,6 +183,7 @@ static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_r
     note_registration(arms, header, run);
     if (run == arm->runs) note_role(arm, header);
     run->starts_zero = !header->has_module || header->arm_is.zero_init;
+    PS_TRY_CLEANUP(note_recording(header, run));
     PS_TRY_CLEANUP(copy_layers(header, run));
     PS_TRY_CLEANUP(find_fork(reader, run));
     status = ps_string_copy(header->path, &run->path);
@@ -297,6 +329,19 @@ static int find_layer(const ps_arm_run *run, const char *name) {
     return -1;
 }
 
+bool ps_arms_share_layers(const ps_arm_run *a, const ps_arm_run *b) {
+    for (int l = 0; l < a->layer_count; l++)
+        if (find_layer(b, a->layers[l].name) >= 0) return true;
+    return false;
+}
+
+const char *ps_arms_layer_fault(const ps_arm_run *run, int layer, const ps_arm_run *other) {
+    int twin = find_layer(other, run->layers[layer].name);
+    if (twin < 0) return PS_ARMS_NO_NAMESAKE;
+    if (run->layers[layer].channels != other->layers[twin].channels) return PS_KEY(LAYER, channels);
+    return first_other_fact(&run->layers[layer], &other->layers[twin]);
+}
+
 ps_status ps_arms_check_recorded(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what) {
     bool windows = run->has_windows && other->has_windows, probes = run->has_probes && other->has_probes;
     for (int l = 0; l < run->layer_count; l++) {
@@ -401,6 +446,8 @@ void ps_arms_clear(ps_arms *arms) {
             ps_arm_run *run = &arms->arms[a].runs[r];
             free(run->path);
             free(run->fork);
+            free(run->recording);
+            free(run->untold);
             for (int l = 0; l < run->layer_count; l++) {
                 free(run->layers[l].name);
                 free(run->layers[l].activation);

@@ -47,6 +47,9 @@ typedef struct {
     bool paired;                  /* has a partner in the reference (of the reference's runs: in any arm) */
     char registration[17];        /* digest of the questions registered before it; "": none */
     char *fork;                   /* digest of the checkpoint it was forked from, NULL: not forked */
+    long long every;              /* of so many steps one was recorded */
+    char *recording;  /* "in mixed bfloat16; by process 0 of 4": what the header says of it, "" where nothing */
+    char *untold;     /* "path (holds for SGD)": quantities that are not judged, "" for none */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
     bool has_end;             /* a run that has one is unfinished where it has fewer steps than planned */
@@ -107,6 +110,12 @@ void ps_arms_note_layers(ps_arm_run *entry, const ps_run *run);
 bool ps_arms_same_layers(const ps_arm_run *a, const ps_arm_run *b);
 /* Which layers, or which of their facts, the other lacks: "conv2 (64 nodes), conv5 (64 nodes)" of each, up to ten. */
 ps_status ps_arms_name_layers(const ps_arm_run *a, const ps_arm_run *b, char *own, char *other, size_t size);
+/* Whether some layer of the one has a namesake in the other. */
+bool ps_arms_share_layers(const ps_arm_run *a, const ps_arm_run *b);
+/* What about a layer of `run` the other does not have alike: its name (PS_ARMS_NO_NAMESAKE), or a key of the header;
+ * NULL: nothing. */
+#define PS_ARMS_NO_NAMESAKE "no layer of this name"
+const char *ps_arms_layer_fault(const ps_arm_run *run, int layer, const ps_arm_run *other);
 /* Once all are noted: refuses two runs of which one has records of a layer that the other has without them, for their
  * shares would be of other nodes. what: "the reference". */
 ps_status ps_arms_check_recorded(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what);

@@ -639,6 +639,66 @@ static ps_status say_relations(const ps_arms *arms, ps_verdict_document *verdict
     return PS_OK;
 }
 
+/* Rows of layers that have no counterpart; returns how many. */
+static int write_unmatched(ps_tables *tables, const ps_arm *arm, const ps_arm_run *run, const ps_arm *against,
+                           const ps_arm_run *other) {
+    int count = 0;
+    for (int l = 0; l < run->layer_count; l++) {
+        const char *fault = ps_arms_layer_fault(run, l, other);
+        if (fault == NULL) continue;
+        ps_tables_row(tables, PS_TABLE_unmatched_layers, "slslsiis", arm->name, run->seed, against->name, other->seed,
+                      run->layers[l].name, l, run->layers[l].channels, fault);
+        count++;
+    }
+    return count;
+}
+
+/* Layers of the first pair of each arm that do not correspond: a renamed one would else be missing without a word. */
+static ps_status say_layers(ps_tables *tables, const ps_arms *arms, ps_verdict_document *verdict) {
+    for (int a = 1; a < arms->count; a++) {
+        const ps_arm *arm = &arms->arms[a], *against = &arms->arms[0];
+        char own[400], other[400];
+        int r = 0;
+        while (r < arm->run_count && ps_relation_partner(arm, &arm->runs[r], against) == NULL) r++;
+        if (r == arm->run_count) continue;
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_relation_partner(arm, run, against);
+        if (ps_arms_same_layers(run, partner)) continue;
+        const char *lacks = NULL;
+        for (int l = 0; l < run->layer_count && lacks == NULL; l++) lacks = ps_arms_layer_fault(run, l, partner);
+        bool renamed = lacks != NULL && strcmp(lacks, PS_ARMS_NO_NAMESAKE) == 0;
+        int count = write_unmatched(tables, arm, run, against, partner);
+        write_unmatched(tables, against, partner, arm, run);
+        PS_TRY(ps_arms_name_layers(run, partner, own, other, sizeof own));
+        PS_TRY(ps_verdict_add_sentence(
+            verdict,
+            "%d of the %d layers of %.60s have no counterpart in %.60s (unmatched_layers.tsv has all): %.160s, against "
+            "%.160s. Runs are compared as a whole, nodes are not.%s",
+            count, run->layer_count, arm->name, against->name, own, other,
+            renamed
+                ? " Where a module only moved the names of what follows it (nn.Sequential), tell the recorder those "
+                  "of the network without it."
+                : ""));
+    }
+    return PS_OK;
+}
+
+/* How arms were recorded, where their headers say more than that every step was. */
+static ps_status say_recording(const ps_arms *arms, ps_verdict_document *verdict) {
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm_run *run = &arms->arms[a].runs[0];
+        if (run->recording[0] != '\0')
+            PS_TRY(ps_verdict_add_sentence(verdict, "Arm %.100s was recorded %.400s.", arms->arms[a].name,
+                                           run->recording));
+        if (run->untold[0] != '\0')
+            PS_TRY(ps_verdict_add_sentence(verdict,
+                                           "Of arm %.100s these are not judged, as they do not hold for all its "
+                                           "optimisers, or the header does not "
+                                           "name these: %.350s.",
+                                           arms->arms[a].name, run->untold));
+    }
+    return PS_OK;
+}
+
 static ps_status say_sweeps(const ps_arms *arms, ps_verdict_document *verdict) {
     ps_sweep sweep;
     for (int number = 0; ps_sweep_find(arms, number, &sweep); number++) {
@@ -689,10 +749,25 @@ static ps_status say_ill(const ps_arms *arms, ps_verdict_document *verdict) {
 }
 
 /* An instrument check that failed comes before every answer. */
-static ps_status say_faulty(ps_verdict_document *verdict) {
+static ps_status say_faulty(const ps_arms *arms, ps_verdict_document *verdict) {
     if (!verdict->faulty) return PS_OK;
-    return ps_verdict_add_sentence(
-        verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts.");
+    PS_TRY(ps_verdict_add_sentence(
+        verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts."));
+    for (int a = 0; a < arms->count; a++)
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            const ps_arm_run *run = &arms->arms[a].runs[r];
+            const ps_summary_item *item = ps_summary_find(&run->summary, "unnamed_module");
+            if (item == NULL) continue;
+            return ps_verdict_add_sentence(
+                verdict,
+                "Arm %.100s has modules, but its header says \"%s\": null of layer %.100s, where a gradient comes "
+                "through "
+                "a shut gate (%.200s:%llu): where a module stands between what feeds the gate and the gate, name it "
+                "there.",
+                arms->arms[a].name, PS_KEY(LAYER, pool_skip), run->layers[(int)item->cases].name, run->path,
+                (unsigned long long)item->first_line);
+        }
+    return PS_OK;
 }
 
 static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_options *options,
@@ -719,12 +794,14 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
         for (int p = 0; p < questions->prediction[i]->part_count; p++) write_part(tables, &verdict->predictions[i], p);
     PS_TRY(ps_predictions_write_terms(questions, verdict->predictions, tables));
     for (int i = 0; i < questions->count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
-    PS_TRY(say_faulty(verdict));
+    PS_TRY(say_faulty(arms, verdict));
     PS_TRY(ps_answer_say(verdict));
     PS_TRY(say_ill(arms, verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
     PS_TRY(say_relations(arms, verdict));
+    PS_TRY(say_layers(tables, arms, verdict));
+    PS_TRY(say_recording(arms, verdict));
     PS_TRY(say_sweeps(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

@@ -36,14 +36,26 @@ static void write_item(ps_tables *tables, const ps_run *run, const cJSON *item, 
         }
         return;
     }
+    if (cJSON_IsArray(item) && cJSON_IsObject(item->child)) {
+        int index = 0;
+        const cJSON *child;
+        cJSON_ArrayForEach(child, item) {
+            char longer[512];
+            snprintf(longer, sizeof longer, "%s.%d", key, index++);
+            if (depth < deepest) write_item(tables, run, child, longer, depth + 1);
+        }
+        return;
+    }
     if (cJSON_IsArray(item)) format_list(item, value, sizeof value);
     else format_value(item, value, sizeof value);
     ps_tables_row(tables, PS_TABLE_identity, "slss", run->arm, run->header->seed, key, value);
 }
 
 void ps_identity_write(ps_tables *tables, const ps_run *run) {
-    static const ps_trace_key parts[] = {PS_KEY_HEADER_producer, PS_KEY_HEADER_config, PS_KEY_HEADER_data,
-                                         PS_KEY_HEADER_machine, PS_KEY_HEADER_model};
+    static const ps_trace_key parts[] = {PS_KEY_HEADER_producer,   PS_KEY_HEADER_config,    PS_KEY_HEADER_data,
+                                         PS_KEY_HEADER_machine,    PS_KEY_HEADER_model,     PS_KEY_HEADER_every,
+                                         PS_KEY_HEADER_precision,  PS_KEY_HEADER_rank,      PS_KEY_HEADER_ranks,
+                                         PS_KEY_HEADER_accumulate, PS_KEY_HEADER_optimisers};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const char *part = ps_trace_keys[parts[i]].name;
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(run->header->document, part);

@@ -188,9 +188,35 @@ static ps_status add_layers(const ps_arm_run *a, const ps_arm_run *b, ps_differe
     return ps_string_copy(other, &d->other);
 }
 
+/* Windows of which other steps were recorded are no pair, step by step. */
+static ps_status add_every(const ps_arm_run *a, const ps_arm_run *b, ps_differences *all) {
+    ps_difference *d;
+    if (a->every == b->every) return PS_OK;
+    PS_TRY(grow(all, PS_KEY(HEADER, every), &d));
+    d->own_number = (double)a->every;
+    d->other_number = (double)b->every;
+    PS_TRY(ps_string_format(&d->own, "%lld", a->every));
+    return ps_string_format(&d->other, "%lld", b->every);
+}
+
 static ps_status compare_runs(const ps_arm_run *a, const ps_arm_run *b, ps_differences *all) {
     if (a->pairing != NULL && b->pairing != NULL) PS_TRY(compare_objects(a->pairing, b->pairing, all));
+    PS_TRY(add_every(a, b, all));
     return add_layers(a, b, all);
+}
+
+/* Networks that their headers declare to be others may have other layers; those that should be one network share some.
+ */
+static ps_status refuse_layers(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference) {
+    const cJSON *mine = get(run->pairing, "backbone"), *theirs = get(reference->pairing, "backbone");
+    bool declared = mine != NULL && theirs != NULL && !same(mine, theirs);
+    if (run->layer_count == 0 || reference->layer_count == 0 || declared || ps_arms_share_layers(run, reference))
+        return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "seed %lld of arm %s shares no layer with the reference: the first is %.60s in %.120s and %.60s in "
+                   "%.120s; a node must have the same name in both, that in the network without modules (a module put "
+                   "into nn.Sequential renumbers what follows: tell the recorder the old names)",
+                   run->seed, arm->name, run->layers[0].name, run->path, reference->layers[0].name, reference->path);
 }
 
 /* What leaves nothing to compare. */
@@ -202,7 +228,7 @@ static ps_status refuse(const ps_arm *arm, const ps_arm_run *run, const ps_arm_r
             PS_ERR_INPUT,
             "%s: has nothing in \"pairing\" of its header while its partner %s has one; it cannot be told to be a pair",
             run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
-    if ((mine == NULL && theirs == NULL) || same(mine, theirs)) return PS_OK;
+    if ((mine == NULL && theirs == NULL) || same(mine, theirs)) return refuse_layers(arm, run, reference);
     ps_status status = copy_value(mine, &own);
     if (status == PS_OK) status = copy_value(theirs, &other);
     if (status == PS_OK)

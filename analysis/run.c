@@ -277,6 +277,11 @@ static bool blown_up_eval(const ps_run *run, const ps_frame *frame) {
     return false;
 }
 
+/* So many steps were trained, whether each has a record or not. */
+static void note_done(ps_run *run, double steps) {
+    if ((long long)steps > run->steps_done) run->steps_done = (long long)steps;
+}
+
 static ps_status note_probe(ps_run *run, const frame_builder *builder, const shut_gates *shut) {
     ps_frame frame;
     long long step = (long long)builder->key;
@@ -287,6 +292,7 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder, const shu
     ps_probe_info *probe = &run->probes[run->probe_count];
     probe->step = step;
     probe->images = 0;
+    note_done(run, builder->key);
     bool blown = probe->blown = builder->blown || blown_up(run, &frame);
     for (int l = 0; l < run->layer_count; l++) {
         if (frame.line[l] == 0) continue;
@@ -326,17 +332,14 @@ static ps_status note_window(ps_run *run, const ps_trace_record *record) {
     window->first = (long long)record->first;
     window->last = (long long)record->last;
     window->lr_sum = ps_absent();
+    note_done(run, record->last + 1);
     return PS_OK;
 }
 
 static ps_status note_step(ps_run *run, const ps_trace_record *record) {
-    enum { MOST_STEPS = 1 << 27 };
-    if (record->step >= MOST_STEPS) return FAIL_AT(run, record, "step %g is too large", record->step);
-    size_t step = (size_t)record->step;
-    PS_TRY(PS_GROW(&run->lr, &run->lr_capacity, step + 1, "learning rates"));
-    while (run->lr_count <= step) run->lr[run->lr_count++] = ps_absent();
-    run->lr[step] = record->lr;
-    if ((long long)step + 1 > run->steps_done) run->steps_done = (long long)step + 1;
+    PS_TRY(PS_GROW(&run->lr, &run->lr_capacity, run->lr_count + 1, "learning rates"));
+    run->lr[run->lr_count++] = (ps_run_rate){(long long)record->step, record->lr};
+    note_done(run, record->step + 1);
     return PS_OK;
 }
 
@@ -483,18 +486,25 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
     return PS_OK;
 }
 
+/* Of the window's steps, each of which must have one; *at moves forward from window to window. */
+static double sum_rates(const ps_run *run, const ps_window_info *window, size_t *at) {
+    double sum = 0;
+    long long count = 0;
+    while (*at < run->lr_count && run->lr[*at].step < window->first) ++*at;
+    for (; *at < run->lr_count && run->lr[*at].step <= window->last; ++*at, count++) sum += run->lr[*at].lr;
+    return isnan(sum) || count != window->last - window->first + 1 ? ps_absent() : sum;
+}
+
 void ps_run_link_windows(ps_run *run) {
     int before = -1, after = 0; /* both only move forward, as windows and probes stand in order */
+    size_t rate = 0;
     for (int w = 0; w < run->window_count; w++) {
         ps_window_info *window = &run->windows[w];
         while (before + 1 < run->probe_count && run->probes[before + 1].step <= window->first) before++;
         while (after < run->probe_count && run->probes[after].step <= window->last) after++;
         window->before = before;
         window->after = after < run->probe_count ? after : -1;
-        double sum = 0;
-        for (long long step = window->first; step <= window->last; step++)
-            sum += step < (long long)run->lr_count ? run->lr[step] : ps_absent();
-        window->lr_sum = isnan(sum) ? ps_absent() : sum;
+        window->lr_sum = sum_rates(run, window, &rate);
     }
 }
 

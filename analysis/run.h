@@ -74,6 +74,11 @@ typedef struct {
     double lr_sum;     /* sum of the learning rates of its steps, ps_absent() where not recorded */
 } ps_window_info;
 
+typedef struct {
+    long long step;
+    double lr; /* ps_absent(): not recorded */
+} ps_run_rate;
+
 /* nonfinite: came to its end, but of the last probing no node's state is known, as outputs were not finite there (or
  * values are null that earlier ones have): its last known states are not those of its end. */
 #define PS_RUN_STATUSES(STATUS)      \
@@ -118,7 +123,7 @@ typedef struct {
     double record_ns, probe_ns, train_ns, peak_memory_bytes;
     uint64_t lines; /* whole lines in the first pass; the second stops there, should the run still go on */
     size_t probe_capacity, window_capacity, state_capacity, lr_capacity, planted_capacity;
-    double *lr; /* per step */
+    ps_run_rate *lr; /* of the steps that have a record, which rise */
     size_t lr_count;
 } ps_run;
 

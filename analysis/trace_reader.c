@@ -122,6 +122,11 @@ static ps_status next_line(ps_trace_reader *reader, char **line, bool *whole) {
             *line = NULL;
             return PS_OK;
         }
+        if (length > PS_TRACE_LONGEST_LINE)
+            return ps_fail(PS_ERR_INPUT,
+                           "%s:%llu: the line is longer than %zu MiB, the most that a trace may have; is "
+                           "it a trace at all?",
+                           reader->header.path, (unsigned long long)reader->line + 1, PS_TRACE_LONGEST_LINE >> 20);
         searched = length;
         PS_TRY(fill(reader));
     }
@@ -214,8 +219,8 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     layer->bias = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, bias)));
     layer->channels = (int)channels;
     layer->position = (int)number_or(item, PS_KEY(LAYER, position), index);
-    layer->depth = (int)number_or(item, PS_KEY(LAYER, depth), index);
-    layer->fan_in = number_or(item, PS_KEY(LAYER, fan_in), 0);
+    layer->depth = number_or(item, PS_KEY(LAYER, depth), ps_absent());
+    layer->fan_in = number_or(item, PS_KEY(LAYER, fan_in), ps_absent());
     layer->elements = number_or(item, PS_KEY(LAYER, elements), 0);
     layer->norm_eps = number_or(item, PS_KEY(LAYER, norm_eps), ps_absent());
     PS_TRY(read_frozen(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, frozen)), layer));
@@ -478,6 +483,7 @@ typedef struct {
     char layer[64];
     const char *no_number; /* name of a field that must be a number in a step record, and is none; NULL: all are */
     const char *twice;     /* a key that stands twice, NULL: none */
+    bool nested;           /* an object or array stands where none is looked into */
     size_t twice_length;
     const char *keys[MOST_KEYS];
     size_t lengths[MOST_KEYS], key_count;
@@ -499,6 +505,7 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
     const char *begin, *end;
     size_t length;
     bool escaped;
+    note->nested |= *value == '{' || *value == '[';
     if (*value != '"') return ps_scan_check(value);
     end = ps_scan_string(value, &begin, &length, &escaped);
     if (end == NULL) return NULL;
@@ -521,13 +528,14 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
 
 /* A key that is no field may be a measure of the task. */
 static const char *read_measure(const ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length,
-                                const char *value) {
+                                const char *value, record_note *note) {
     const ps_trace_task *task = &reader->header.task;
     for (int m = 0; m < task->measures; m++) {
         double number;
         if (strlen(task->measure[m].name) != length || memcmp(task->measure[m].name, key, length) != 0) continue;
         if (ps_scan_number(value, &number) != NULL) record->measured[m] = number;
     }
+    note->nested |= *value == '{' || *value == '[';
     return ps_scan_check(value);
 }
 
@@ -540,11 +548,13 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
         switch (field->kind) {
             case FIELD_VALUES:
                 if (*value == '{') record->values = value;
+                note->nested |= *value == '[';
                 return ps_scan_skip(value);
             case FIELD_NUMBER: {
                 /* A key of an unknown record may hold anything; only a number is taken. */
                 const char *end = ps_scan_number(value, &number);
                 if (end == NULL) {
+                    note->nested |= *value == '{' || *value == '[';
                     if (field->offset != offsetof(ps_trace_record, step)) note->no_number = field->name;
                     return ps_scan_check(value);
                 }
@@ -554,14 +564,14 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
             default: return read_text_field(reader, record, field, value, note);
         }
     }
-    return read_measure(reader, record, key, length, value);
+    return read_measure(reader, record, key, length, value, note);
 }
 
 static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_record *record, record_note *note) {
     const char *p = ps_scan_blanks(line), *key;
     size_t length;
     bool done = false;
-    note->layer_named = note->unknown_layer = false;
+    note->layer_named = note->unknown_layer = note->nested = false;
     note->no_number = note->twice = NULL;
     note->key_count = 0;
     reset_record(record);
@@ -675,12 +685,25 @@ static void check_step_values(ps_trace_reader *reader, const ps_trace_record *re
         ps_trace_rules_step_value(reader->rules, (ps_trace_step_quantity)q, values[q]);
 }
 
+/* Keys that stand twice in objects which no one looks into. */
+static ps_status check_nested(ps_trace_reader *reader, const ps_trace_record *record) {
+    cJSON *tree;
+    if (ps_trace_line_fault(record->text, reader->fault, MOST_SENTENCE) != NULL) return damaged(reader, record->text);
+    PS_TRY(ps_json_try(record->text, &tree));
+    ps_status status = ps_trace_rules_keys(reader->rules, tree);
+    cJSON_Delete(tree);
+    PS_TRY(status);
+    return kept_rules(reader);
+}
+
 static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
     if (ps_text_find_foreign(record->text) != NULL) return damaged(reader, record->text);
     if (note->twice != NULL)
         return FAIL_HERE(reader, "the key \"%.*s\" stands twice",
                          (int)(note->twice_length < 100 ? note->twice_length : 100), note->twice);
-    if (record->type == PS_RECORD_WINDOW || record->type == PS_RECORD_PROBE) {
+    bool placed = record->type == PS_RECORD_WINDOW || record->type == PS_RECORD_PROBE;
+    if (note->nested && (placed || record->type == PS_RECORD_STEP)) PS_TRY(check_nested(reader, record));
+    if (placed) {
         PS_TRY(check_place(reader, record, note));
     } else if (record->type == PS_RECORD_STEP) {
         if (note->no_number != NULL && ps_trace_rules_is_step_value(note->no_number))

@@ -30,11 +30,12 @@ typedef struct {
     double ceiling; /* ps_absent() where there is none */
     int groups;     /* the channels it reads and its own fall into so many, and a node reads those of its own alone */
     bool bias;
-    int channels, position, depth;
-    double fan_in, elements; /* 0 where not said */
-    double norm_eps, slope;  /* ps_absent() where not said */
-    int first_node;          /* index of channel 0 among all nodes of the run */
-    int *inputs;             /* indices of trace layers that this one reads */
+    int channels, position;
+    double depth, fan_in;   /* ps_absent() where not known */
+    double elements;        /* 0 where it is not the same for all images */
+    double norm_eps, slope; /* ps_absent() where not said */
+    int first_node;         /* index of channel 0 among all nodes of the run */
+    int *inputs;            /* indices of trace layers that this one reads */
     int input_count;
     bool inputs_known;   /* all of them that are trace layers are named */
     bool ungated_inputs; /* it reads channels that no gate of the trace shuts, too */

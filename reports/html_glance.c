@@ -175,7 +175,10 @@ void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
         snprintf(text, sizeof text, "%.40s, lr %.20s, batch %.20s", ps_report_identity(content, "config.optimiser"),
                  ps_report_identity(content, "config.lr"), ps_report_identity(content, "config.batch"));
         print_fact(stream, "Optimiser", text);
-    }
+    } else print_fact(stream, "Optimiser", ps_report_identity(content, "optimisers.0.name"));
+    print_fact(stream, "Recorded: one of so many steps", ps_report_identity(content, "every"));
+    print_fact(stream, "Precision", ps_report_identity(content, "precision"));
+    print_fact(stream, "Processes that train together", ps_report_identity(content, "ranks"));
     print_fact(stream, "Nodes with a gate of their own", common_value(content, "nodes"));
     print_fact(stream, "Channels of shared gates", common_value(content, "shared_nodes"));
     print_fact(stream, "Probe images", common_value(content, "probe_images"));

@@ -215,7 +215,7 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     }
     if (frame->line[l] == 0) return PS_OK;
     const char *kind = layer->shared ? "shared" : "private";
-    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissidddddd", run->arm, run->header->seed, step,
+    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsidssidddddd", run->arm, run->header->seed, step,
                   layer->name, layer->position, layer->depth, layer->stage, kind, layer->channels, dead,
                   share(c->near, c->nodes), zeros, inert, share(rms_sum, rms_count), edge);
     PS_TRY(

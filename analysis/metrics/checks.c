@@ -28,6 +28,11 @@ typedef struct {
     bool cut_forward, cut_gradient;
     double cases[CHECKS], violations[CHECKS], worst[CHECKS];
     uint64_t line[CHECKS];
+    /* Gradients behind shut gates of layers that name no module, in a run that has some: mostly one that the header does
+     * not name. The first such layer and line. */
+    double unnamed;
+    int unnamed_layer;
+    uint64_t unnamed_line;
 } checks_state;
 
 static ps_status begin(const ps_metric_input *input, void **out) {
@@ -98,7 +103,7 @@ static bool shut_throughout(const ps_frame *frame, int node, double steps) {
 static void judge_shut_steps(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node,
                              double steps, uint64_t line) {
     double zeros = ps_frame_value(frame, PS_Q_zeros, node), shut = ps_frame_value(frame, PS_Q_shut_steps, node);
-    bool missed = zeros == 1 && shut < steps && layer->elements * steps < 1e6;
+    bool missed = zeros == 1 && shut < steps && layer->elements > 0 && layer->elements * steps < 1e6;
     judge(state, CHECK_shut_steps_agree, missed ? steps - shut : shut / steps - zeros - 1e-8, line);
 }
 
@@ -155,8 +160,18 @@ static void judge_energies(checks_state *state, const ps_frame *frame, int node,
     judge_parts(state, CHECK_pool_gradient_parts_add_up, whole, identity, path, cross, line);
 }
 
+static void note_unnamed(checks_state *state, int l, double violations, uint64_t line) {
+    if (violations <= 0 || state->in.run->layers[l].pool_skip != NULL || !state->in.run->header->has_module) return;
+    if (state->unnamed == 0) {
+        state->unnamed_layer = l;
+        state->unnamed_line = line;
+    }
+    state->unnamed += violations;
+}
+
 static void take_window_layer(checks_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
+    double before = state->violations[CHECK_shut_gate_no_gradient];
     const ps_trace_layer *layer = &run->layers[l];
     const ps_window_info *window = &run->windows[frame->index];
     double steps = (double)(window->last - window->first + 1), sampled = frame->sampled[l];
@@ -169,6 +184,7 @@ static void take_window_layer(checks_state *state, const ps_frame *frame, int l)
         judge_update(state, frame, node, steps, sampled == steps, frame->line[l]);
         if (layer->pool_skip != NULL) judge_energies(state, frame, node, frame->line[l]);
     }
+    note_unnamed(state, l, state->violations[CHECK_shut_gate_no_gradient] - before, frame->line[l]);
 }
 
 static void take_probe_layer(checks_state *state, const ps_frame *frame, int l) {
@@ -221,6 +237,9 @@ static ps_status end(void *context) {
         snprintf(name, sizeof name, "check_%s", checks[c].id);
         PS_TRY(ps_summary_set(state->in.summary, name, state->violations[c], state->cases[c], state->line[c]));
     }
+    if (state->unnamed > 0)
+        return ps_summary_set(state->in.summary, "unnamed_module", state->unnamed, state->unnamed_layer,
+                              state->unnamed_line);
     return PS_OK;
 }
 

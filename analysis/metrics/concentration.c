@@ -60,7 +60,8 @@ static double scaled(double ratio, double count) {
 static void take_layer(concentration_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
-    double weights = layer->shared ? 0 : layer->fan_in * layer->channels,
+    double fan_in = layer->shared ? 0 : layer->fan_in;
+    double weights = ps_is_absent(fan_in) ? fan_in : fan_in * layer->channels,
            outputs = frame->elements[l] * layer->channels;
     double weight = layer->shared ? ps_absent() : weight_ratio(frame, layer);
     double activation =
@@ -70,7 +71,7 @@ static void take_layer(concentration_state *state, const ps_frame *frame, int l)
     state->last_weight[l] = scaled(weight, weights);
     state->last_line[l] = frame->line[l];
     state->last_activation[l] = scaled(activation, outputs);
-    ps_tables_row(state->in.tables, PS_TABLE_l2l1, "sllsiissdddddd", run->arm, run->header->seed,
+    ps_tables_row(state->in.tables, PS_TABLE_l2l1, "sllsidssdddddd", run->arm, run->header->seed,
                   run->probes[frame->index].step, layer->name, layer->position, layer->depth, layer->stage,
                   layer->shared ? "shared" : "private", weights, weight, outputs, activation, state->last_weight[l],
                   state->last_activation[l]);

@@ -308,7 +308,7 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
     snprintf(name, sizeof name, "%s:%d", layer->name, channel);
     ps_cause_explain(e, cause, evidence, sizeof evidence);
     counts->counts[cause][condition]++;
-    ps_tables_cells(tables, PS_TABLE_nodes, "slsiissis", run->arm, run->header->seed, layer->name, layer->position,
+    ps_tables_cells(tables, PS_TABLE_nodes, "slsidssis", run->arm, run->header->seed, layer->name, layer->position,
                     layer->depth, layer->stage, layer->shared ? "shared" : "private", channel, name);
     ps_tables_cells(tables, PS_TABLE_nodes, "ssdiidssss", ps_activity_name(e->state), evaluated_name(e->state),
                     h.first_death, h.revivals, h.deaths, h.dead_share, h.lifeline, ps_cause_name(cause), evidence,

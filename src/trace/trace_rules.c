@@ -46,9 +46,10 @@ struct ps_trace_rules {
     size_t quantities, quantity_capacity;
     ps_trace_task task;
     int classes;                                /* of the header's data; 0: not known */
-    bool probes;                                /* quantities of probe records are listed */
+    bool windows, probes;                       /* quantities of window and of probe records are listed */
+    double nonfinite;                           /* events of that kind */
     double window_steps, every;                 /* of the header */
-    double next_step;                           /* of the next step record */
+    double next_step;                           /* the least that may be trained next, by what was said so far */
     double window, first, last;                 /* of the latest window; -1: none yet */
     bool window_open, probe_open, before_probe; /* its records are coming; a record before the first probing was told */
     double probe_step, probe_images;            /* of the latest probing; -1: none yet */
@@ -135,11 +136,37 @@ static void check_optional_value(ps_trace_rules *r, const cJSON *object, const c
         breach(r, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"", key);
 }
 
+static void check_range(ps_trace_rules *r, const char *key, double value, double low, double high) {
+    if (value < low && high == INFINITY) breach(r, "\"%s\" is %g, which must not be below %g", key, value, low);
+    else if (value < low || value > high) breach(r, "\"%s\" is %g, which must be from %g to %g", key, value, low, high);
+}
+
+static int by_key(const void *a, const void *b) {
+    const cJSON *const *x = a, *const *y = b;
+    return strcmp((*x)->string, (*y)->string);
+}
+
 /* Readers differ in which of two they take. */
-static void check_keys(ps_trace_rules *r, const cJSON *object) {
-    for (const cJSON *item = object->child; item != NULL; item = item->next)
-        for (const cJSON *other = object->child; other != item; other = other->next)
-            if (strcmp(other->string, item->string) == 0) breach(r, "the key \"%s\" stands twice", item->string);
+static ps_status check_own_keys(ps_trace_rules *r, const cJSON *object) {
+    const cJSON **members, *item;
+    size_t count = (size_t)cJSON_GetArraySize(object), i = 0;
+    if (count < 2) return PS_OK;
+    PS_TRY(PS_ALLOC(count, &members, "keys of a record"));
+    cJSON_ArrayForEach(item, object) members[i++] = item;
+    qsort(members, count, sizeof *members, by_key);
+    for (i = 1; i < count; i++)
+        if (strcmp(members[i - 1]->string, members[i]->string) == 0)
+            breach(r, "the key \"%.200s\" stands twice", members[i]->string);
+    ps_free(members);
+    return PS_OK;
+}
+
+/* Here and further in; JSON is nested 64 deep at most. */
+ps_status ps_trace_rules_keys(ps_trace_rules *rules, const cJSON *item) {
+    const cJSON *inner;
+    if (cJSON_IsObject(item)) PS_TRY(check_own_keys(rules, item));
+    cJSON_ArrayForEach(inner, item) if (inner->child != NULL) PS_TRY(ps_trace_rules_keys(rules, inner));
+    return PS_OK;
 }
 
 /* ---- header ---- */
@@ -204,12 +231,31 @@ static void check_ceiling(ps_trace_rules *r, const cJSON *layer, const char *pre
                PS_KEY(LAYER, dead_means), PS_WORD(DEATH, CEILING));
 }
 
-/* What a layer's values are counted by: 0 where it is wrong itself. */
+static void check_frozen(ps_trace_rules *r, const cJSON *layer, const char *prefix) {
+    const cJSON *word;
+    cJSON_ArrayForEach(word, get(layer, PS_KEY(LAYER, frozen))) {
+        const char *text = cJSON_GetStringValue(word), *known;
+        if (text == NULL || ps_words_find(PS_WORDS_FROZEN, text) >= 0) continue;
+        char list[MOST_TEXT / 4] = "";
+        for (int i = 0; (known = ps_words_at(PS_WORDS_FROZEN, i)) != NULL; i++)
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i > 0 ? ", " : "", known);
+        breach(r, "%s\"%s\" holds \"%.100s\", which is none of %s", prefix, PS_KEY(LAYER, frozen), text, list);
+    }
+}
+
+/* A node reads the channels of its own group alone. */
+static void check_groups(ps_trace_rules *r, const cJSON *layer, const char *prefix) {
+    double groups = whole_of(layer, PS_KEY(LAYER, groups)), channels = whole_of(layer, PS_KEY(LAYER, channels));
+    if (groups >= 1 && channels >= 1 && fmod(channels, groups) != 0)
+        breach(r, "%s%g channels do not fall into %g \"%s\"", prefix, channels, groups, PS_KEY(LAYER, groups));
+}
+
+/* What a layer's values are counted by: 0 where it is wrong itself, or not the same for all images. */
 static layer_state read_sizes(const cJSON *item) {
     const cJSON *channels = get(item, PS_KEY(LAYER, channels)), *elements = get(item, PS_KEY(LAYER, elements));
     layer_state layer = {0};
     if (ps_key_is_sound(&ps_trace_keys[PS_KEY_LAYER_channels], channels)) layer.channels = (int)channels->valuedouble;
-    if (ps_key_is_sound(&ps_trace_keys[PS_KEY_LAYER_elements], elements)) layer.elements = elements->valuedouble;
+    if (ps_value_is_whole(elements, 1, PS_TRACE_MOST_WHOLE)) layer.elements = elements->valuedouble;
     return layer;
 }
 
@@ -230,6 +276,8 @@ static ps_status check_layer(ps_trace_rules *r, const cJSON *item) {
     check_activation(r, item, prefix);
     check_ceiling(r, item, prefix);
     check_inputs(r, item, prefix);
+    check_frozen(r, item, prefix);
+    check_groups(r, item, prefix);
     PS_TRY(PS_GROW(&r->layer, &r->layer_capacity, r->layers + 1, "trace layers"));
     layer_state *layer = &r->layer[r->layers];
     *layer = read_sizes(item);
@@ -255,8 +303,20 @@ static ps_status add_quantity(ps_trace_rules *r, const char *name, const char *p
                                  .per_step = strcmp(per, ps_words_at(PS_WORDS_PER, PS_PER_STEP)) == 0};
     const ps_trace_quantity_line *known = ps_trace_quantity_find(name);
     quantity->range = known != NULL ? known->range : PS_RANGE_ANY;
+    r->windows |= record == PS_RECORD_WINDOW;
     r->probes |= record == PS_RECORD_PROBE;
     return ps_string_copy(name, &quantity->name);
+}
+
+/* What poolscope itself records is what it says, whoever wrote it. */
+static void check_known(ps_trace_rules *r, const quantity_state *q, const char *per) {
+    const ps_trace_quantity_line *known = ps_trace_quantity_find(q->name);
+    if (q->per_step != (q->record == PS_RECORD_STEP))
+        breach(r, "quantity \"%s\": what is per step stands in step records, and nothing else does", q->name);
+    else if (known != NULL &&
+             (known->record != q->record || strcmp(ps_words_at(PS_WORDS_PER, (int)known->per), per) != 0))
+        breach(r, "quantity \"%s\" is per %s and stands in %s records; give another one another name", q->name,
+               ps_words_at(PS_WORDS_PER, (int)known->per), ps_record_word(known->record));
 }
 
 static ps_status check_quantity(ps_trace_rules *r, const cJSON *item) {
@@ -267,7 +327,12 @@ static ps_status check_quantity(ps_trace_rules *r, const cJSON *item) {
     check_part(r, PS_OBJECT_QUANTITY, item, prefix);
     if (name == NULL || per == NULL || record == NULL) return PS_OK;
     if (find_quantity(r, name, strlen(name), 0) != NULL) breach(r, "there are two quantities \"%s\"", name);
-    return add_quantity(r, name, per, ps_record_find(record, strlen(record)));
+    ps_record_type holder = ps_record_find(record, strlen(record));
+    if (ps_words_find(PS_WORDS_PER, per) < 0 || ps_words_find(PS_WORDS_HOLDER, record) < 0)
+        return add_quantity(r, name, per, holder); /* that was said */
+    PS_TRY(add_quantity(r, name, per, holder));
+    check_known(r, &r->quantity[r->quantities - 1], per);
+    return PS_OK;
 }
 
 /* Which process wrote the trace, of how many. */
@@ -278,6 +343,32 @@ static void check_ranks(ps_trace_rules *r, const cJSON *record) {
     else if (cJSON_IsNumber(rank) && cJSON_IsNumber(ranks) && rank->valuedouble >= ranks->valuedouble)
         breach(r, "\"%s\" is %g of %g \"%s\"; they count from 0 on", PS_KEY(HEADER, rank), rank->valuedouble,
                ranks->valuedouble, PS_KEY(HEADER, ranks));
+}
+
+/* Lists of the data that have a length, and numbers that have a sign. */
+static void check_data(ps_trace_rules *r, const cJSON *data) {
+    static const ps_trace_key of_classes[] = {PS_KEY_DATA_class_counts, PS_KEY_DATA_class_names},
+                              of_channels[] = {PS_KEY_DATA_input_mean, PS_KEY_DATA_input_sd},
+                              sizes[] = {PS_KEY_DATA_probe_distance, PS_KEY_DATA_loss_floor};
+    double classes = whole_of(data, PS_KEY(DATA, classes));
+    const cJSON *channels = cJSON_GetArrayItem(get(data, PS_KEY(DATA, sample)), 0);
+    for (int i = 0; i < 2; i++) {
+        const char *of_class = ps_trace_keys[of_classes[i]].name, *of_channel = ps_trace_keys[of_channels[i]].name;
+        const cJSON *counted = get(data, of_class), *measured = get(data, of_channel);
+        const cJSON *size = get(data, ps_trace_keys[sizes[i]].name);
+        if (cJSON_IsArray(counted) && !isnan(classes) && cJSON_GetArraySize(counted) != classes)
+            breach(r, "\"%s\": \"%s\" holds %d values for %g classes", PS_KEY(HEADER, data), of_class,
+                   cJSON_GetArraySize(counted), classes);
+        if (cJSON_IsArray(measured) && cJSON_IsNumber(channels) &&
+            cJSON_GetArraySize(measured) != channels->valuedouble)
+            breach(r, "\"%s\": \"%s\" holds %d values for %g channels", PS_KEY(HEADER, data), of_channel,
+                   cJSON_GetArraySize(measured), channels->valuedouble);
+        if (cJSON_IsNumber(size)) check_range(r, ps_trace_keys[sizes[i]].name, size->valuedouble, 0, INFINITY);
+    }
+    const cJSON *order = get(data, PS_KEY(DATA, file_order)), *item;
+    if (cJSON_IsNumber(order)) check_range(r, PS_KEY(DATA, file_order), order->valuedouble, 0, 1);
+    cJSON_ArrayForEach(item, get(data, PS_KEY(DATA, input_sd))) if (cJSON_IsNumber(item))
+        check_range(r, PS_KEY(DATA, input_sd), item->valuedouble, 0, INFINITY);
 }
 
 static void check_optimisers(ps_trace_rules *r, const cJSON *record) {
@@ -340,6 +431,7 @@ static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     r->classes = ps_trace_classes(record);
     check_registration(r, record);
     check_recording(r, record);
+    check_data(r, get(record, PS_KEY(HEADER, data)));
     double steps = whole_of(record, PS_KEY(HEADER, window));
     r->window_steps = steps >= 1 ? steps : NAN;
 }
@@ -373,9 +465,9 @@ static double most_value(const ps_trace_rules *r, ps_trace_range range) {
         case PS_RANGE_QUARTER: return images > 0 ? outputs / images * ceil(images / 4) : INFINITY;
         case PS_RANGE_IMAGES: return images;
         case PS_RANGE_STEPS: return r->steps;
+        case PS_RANGE_COUNT: return PS_TRACE_MOST_WHOLE;
         case PS_RANGE_ANY:
-        case PS_RANGE_SIZE:
-        case PS_RANGE_COUNT: break;
+        case PS_RANGE_SIZE: break;
     }
     return INFINITY;
 }
@@ -515,12 +607,17 @@ static void close_probing(ps_trace_rules *r) {
     }
 }
 
-/* Records may concern a step that was reached, and none before what was said already. */
+/* Steps below this one are over. */
+static void pass_to(ps_trace_rules *r, double step) {
+    if (step > r->next_step) r->next_step = step;
+}
+
+/* No record concerns a step before what was said already. */
 static void check_order(ps_trace_rules *r, double step) {
     if (isnan(step)) return;
-    if (step > r->next_step) breach(r, "step %g is not reached yet: the next step is %g", step, r->next_step);
-    else if (step < r->latest) breach(r, "step %g comes after step %g", step, r->latest);
+    if (step < r->latest) breach(r, "step %g comes after step %g", step, r->latest);
     else r->latest = step;
+    pass_to(r, step);
 }
 
 static void check_ended(ps_trace_rules *r) {
@@ -541,8 +638,9 @@ void ps_trace_rules_step(ps_trace_rules *rules, double step) {
     check_start(rules, PS_RECORD_STEP);
     check_number(rules, PS_KEY_STEP_step, step);
     if (isnan(step)) return;
-    if (step != rules->next_step) breach(rules, "step %g follows where step %g is due", step, rules->next_step);
-    rules->next_step = step + 1;
+    if (step < rules->next_step)
+        breach(rules, "step %g follows where step %g or a later one is due", step, rules->next_step);
+    else rules->next_step = step + 1;
     if (step > rules->latest) rules->latest = step;
     rules->counts.steps++;
 }
@@ -555,8 +653,9 @@ static void open_window(ps_trace_rules *r, double window, double first, double l
     if (last < first) breach(r, "window %g ends at step %g, before its first step %g", window, last, first);
     if (last - first + 1 > r->window_steps)
         breach(r, "window %g has %g steps, more than the header's %g", window, last - first + 1, r->window_steps);
-    if (last >= r->next_step)
-        breach(r, "window %g ends at step %g, but %g steps are recorded before it", window, last, r->next_step);
+    if (last + 1 < r->next_step)
+        breach(r, "window %g ends at step %g, but records before it are of step %g", window, last, r->next_step - 1);
+    pass_to(r, last + 1);
     r->window_open = true;
     r->window = window;
     r->first = first;
@@ -619,8 +718,9 @@ static void open_probing(ps_trace_rules *r, double step, double images) {
     if (step == r->probe_step) breach(r, "the probing at step %g stands twice: all its records stand together", step);
     if (r->counts.probings == 0 && step != 0)
         breach(r, "the first probing is of step %g; a trace begins with the probing of step 0", step);
-    else if (step != r->next_step)
+    else if (step < r->next_step)
         breach(r, "the probing is of the state before step %g, but the next step is %g", step, r->next_step);
+    pass_to(r, step);
     r->probe_open = true;
     r->probe_step = step;
     r->probe_images = images;
@@ -650,7 +750,7 @@ void ps_trace_rules_probe(ps_trace_rules *rules, const ps_trace_place *place) {
         breach(rules, "the probing at step %g has a record of layer \"%s\", which the first probing lacks", step,
                layer->name);
     layer->in_this_probe = true;
-    if (images >= 1 && elements >= 1 && elements != images * layer->elements)
+    if (images >= 1 && elements >= 1 && layer->elements >= 1 && elements != images * layer->elements)
         breach(rules, "layer \"%s\": \"elements\" is %g, but %g images of %g gate outputs are %g", layer->name,
                elements, images, layer->elements, images * layer->elements);
 }
@@ -674,11 +774,6 @@ bool ps_trace_rules_is_step_value(const char *key) {
     for (int q = 0; q < PS_STEP_COUNT; q++)
         if (strcmp(ps_trace_step_quantities[q].name, key) == 0) return true;
     return false;
-}
-
-static void check_range(ps_trace_rules *r, const char *key, double value, double low, double high) {
-    if (value < low && high == INFINITY) breach(r, "\"%s\" is %g, which must not be below %g", key, value, low);
-    else if (value < low || value > high) breach(r, "\"%s\" is %g, which must be from %g to %g", key, value, low, high);
 }
 
 void ps_trace_rules_step_value(ps_trace_rules *rules, ps_trace_step_quantity quantity, double value) {
@@ -733,6 +828,7 @@ static void check_event(ps_trace_rules *r, const cJSON *record) {
     check_order(r, whole_of(record, PS_KEY(EVENT, step)));
     check_part(r, event, record, "");
     if (event == PS_OBJECT_PLANTED || event == PS_OBJECT_REINITIALISED) check_channels(r, record);
+    r->nonfinite += event == PS_OBJECT_NONFINITE;
 }
 
 static void check_score(ps_trace_rules *r, const cJSON *record) {
@@ -793,13 +889,21 @@ static void check_eval(ps_trace_rules *r, const cJSON *record) {
     if (whole_of(record, PS_KEY(EVAL, count)) == 0) check_unmeasured(r, record);
 }
 
+static void check_count_of_nonfinite(ps_trace_rules *r, const cJSON *said) {
+    if (cJSON_IsNumber(said) && said->valuedouble != r->nonfinite)
+        breach(r, "\"%s\" is %g, but the trace holds %g such events", PS_KEY(END, nonfinite), said->valuedouble,
+               r->nonfinite);
+}
+
 static void check_end(ps_trace_rules *r, const cJSON *record) {
     close_window(r);
     close_probing(r);
     check_record_keys(r, PS_RECORD_END, record);
     double steps = whole_of(record, PS_KEY(END, steps));
-    if (!isnan(steps) && steps != r->next_step)
-        breach(r, "\"%s\" is %g, but %g steps are recorded", PS_KEY(END, steps), steps, r->next_step);
+    if (!isnan(steps) && steps < r->next_step)
+        breach(r, "\"%s\" is %g, but records before it are of %g steps", PS_KEY(END, steps), steps, r->next_step);
+    if (!isnan(steps)) pass_to(r, steps);
+    check_count_of_nonfinite(r, get(record, PS_KEY(END, nonfinite)));
     check_score(r, record);
     check_classes(r, record);
     r->counts.ended = true;
@@ -823,7 +927,7 @@ static const struct {
 
 ps_status ps_trace_rules_record(ps_trace_rules *rules, const cJSON *record) {
     const char *word = text_of(record, PS_TRACE_TYPE);
-    check_keys(rules, record);
+    PS_TRY(ps_trace_rules_keys(rules, record));
     if (word == NULL) {
         breach(rules, "the record has no \"" PS_TRACE_TYPE "\"");
         return PS_OK;
@@ -844,6 +948,8 @@ ps_status ps_trace_rules_record(ps_trace_rules *rules, const cJSON *record) {
 /* A run that goes on may lack the rest of its last window. */
 void ps_trace_rules_finish(ps_trace_rules *rules) {
     if (!rules->counts.ended) return;
+    if (rules->windows && rules->counts.windows == 0 && rules->next_step > 0)
+        breach(rules, "the header lists quantities of window records, but there are none; leave them out of its list");
     if (rules->counts.windows > 0 && rules->last + 1 != rules->next_step)
         breach(rules, "the last window ends at step %g, but the last step is %g", rules->last, rules->next_step - 1);
     if (rules->counts.probings == 0) check_start(rules, PS_RECORD_END);

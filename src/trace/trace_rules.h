@@ -31,6 +31,9 @@ const char *ps_trace_line_fault(const char *line, char *buffer, size_t size);
 /* A record as a tree, the first of which must be the header. */
 ps_status ps_trace_rules_record(ps_trace_rules *rules, const cJSON *record);
 
+/* No key stands twice in an object of it; part of ps_trace_rules_record. */
+ps_status ps_trace_rules_keys(ps_trace_rules *rules, const cJSON *item);
+
 /* The same for the records that are many, without a tree. Numbers that the record lacks, or that are no whole numbers
  * from 0 on, are NaN; layer is its index in the header's list, -1: another one, or none. */
 typedef struct {

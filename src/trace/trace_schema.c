@@ -118,6 +118,8 @@ int ps_words_find(ps_trace_words list, const char *word) {
 #define KIND_VERSION {.shape = PS_SHAPE_WHOLE, .low = 1, .high = PS_TRACE_VERSION}
 #define KIND_SEED {.shape = PS_SHAPE_WHOLE, .low = -PS_TRACE_MOST_WHOLE, .high = PS_TRACE_MOST_WHOLE}
 #define KIND_WHOLE {.shape = PS_SHAPE_WHOLE, .low = 0, .high = PS_TRACE_MOST_WHOLE}
+#define KIND_WHOLE_OR_NULL {.shape = PS_SHAPE_WHOLE_OR_NULL, .low = 0, .high = PS_TRACE_MOST_WHOLE}
+#define KIND_POSITIVE_OR_NULL {.shape = PS_SHAPE_WHOLE_OR_NULL, .low = 1, .high = PS_TRACE_MOST_WHOLE}
 #define KIND_POSITIVE {.shape = PS_SHAPE_WHOLE, .low = 1, .high = PS_TRACE_MOST_WHOLE}
 #define KIND_CHANNELS {.shape = PS_SHAPE_WHOLE, .low = 1, .high = PS_TRACE_MOST_CHANNELS}
 #define KIND_COUNT {.shape = PS_SHAPE_WHOLE, .low = 0, .high = INT_MAX}
@@ -204,6 +206,8 @@ bool ps_key_is_sound(const ps_trace_key_line *key, const cJSON *item) {
         case PS_SHAPE_TEXT_OR_NULL: return text != NULL || cJSON_IsNull(item);
         case PS_SHAPE_WORD: return text != NULL && ps_words_find((ps_trace_words)key->kind.of, text) >= 0;
         case PS_SHAPE_WHOLE: return ps_value_is_whole(item, key->kind.low, key->kind.high);
+        case PS_SHAPE_WHOLE_OR_NULL:
+            return cJSON_IsNull(item) || ps_value_is_whole(item, key->kind.low, key->kind.high);
         case PS_SHAPE_SWITCH: return cJSON_IsBool(item);
         case PS_SHAPE_NUMBER: return cJSON_IsNumber(item);
         case PS_SHAPE_NUMBER_OR_NULL: return cJSON_IsNumber(item) || cJSON_IsNull(item);
@@ -245,7 +249,7 @@ const char *ps_key_demand(const ps_trace_key_line *key, char *text, size_t size)
     const ps_trace_kind *kind = &key->kind;
     snprintf(text, size, "%s", shape_words[kind->shape]);
     if (kind->shape == PS_SHAPE_WORD) append_words(text, size, (ps_trace_words)kind->of);
-    if (kind->shape == PS_SHAPE_WHOLE)
+    if (kind->shape == PS_SHAPE_WHOLE || kind->shape == PS_SHAPE_WHOLE_OR_NULL)
         append(text, size, " from %.0f to %.0f%s", kind->low, kind->high,
                kind->high >= PS_TRACE_MOST_WHOLE ? " (2^53)" : "");
     if (kind->shape == PS_SHAPE_LIST && kind->high > 0) append(text, size, " of %.0f to %.0f", kind->low, kind->high);

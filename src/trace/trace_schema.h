@@ -58,6 +58,8 @@ typedef enum { /* the lists of word_list.def, and those that stand elsewhere */
                PS_WORDS_BETTER,
                PS_WORDS_STATUS,
                PS_WORDS_LOSS_OF,
+               PS_WORDS_NONFINITE,
+               PS_WORDS_FROZEN,
                PS_WORDS_ROLE,      /* arm_role_list.def */
                PS_WORDS_CUT,       /* PS_TRACE_CUTS */
                PS_WORDS_DIRECTION, /* PS_DIRECTIONS */
@@ -94,6 +96,7 @@ int ps_words_find(ps_trace_words list, const char *word);
     SHAPE(NUMBER, "a number")                                                           \
     SHAPE(NUMBER_OR_NULL, "a number or null")                                           \
     SHAPE(VALUE, "a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"")              \
+    SHAPE(WHOLE_OR_NULL, "null or a whole number")                                      \
     SHAPE(WHOLES, "an array of whole numbers from 0 on")                                \
     SHAPE(NUMBERS, "an array of numbers, null, \"NaN\", \"Infinity\" or \"-Infinity\"") \
     SHAPE(FOUR_WHOLES, "an array of four whole numbers from 0 on")                      \

@@ -64,6 +64,11 @@ static void put_kind(FILE *out, const ps_trace_kind *kind) {
     switch (kind->shape) {
         case PS_SHAPE_WORD: put_words(out, (ps_trace_words)kind->of); break;
         case PS_SHAPE_WHOLE: put_whole(out, kind->low, kind->high); break;
+        case PS_SHAPE_WHOLE_OR_NULL:
+            fputs("{\"anyOf\": [{\"type\": \"null\"}, ", out);
+            put_whole(out, kind->low, kind->high);
+            fputs("]}", out);
+            break;
         case PS_SHAPE_LIST: put_list(out, kind); break;
         case PS_SHAPE_OBJECT:
         case PS_SHAPE_OWN:

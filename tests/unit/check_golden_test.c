@@ -259,7 +259,7 @@ static void a_trace_that_breaks_the_format_is_refused(void **state) {
     ps_check_report_clear(&report);
     assert_int_equal(ps_check_report_add_suite(&report, changed, golden, &suite), PS_OK);
     assert_int_equal(ps_golden_compare(changed, golden, NULL, 0, suite), PS_ERR_INPUT);
-    snprintf(where, sizeof where, "%s:%d: step 12 follows where step 13 is due", changed, step + 2);
+    snprintf(where, sizeof where, "%s:%d: step 12 follows where step 13 or a later one is due", changed, step + 2);
     assert_string_equal(ps_status_message(), where);
     assert_int_equal(ps_golden_compare(golden, changed, NULL, 0, suite), PS_ERR_INPUT);
 }

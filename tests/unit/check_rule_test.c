@@ -166,12 +166,9 @@ static void windows_are_cut_by_their_steps(void **state) {
     (void)state;
     FILE *out = fopen(path, "w");
     assert_non_null(out);
-    for (const char *p = header, *old = "\"record\":\"probe\"", *next; *p != '\0'; p = next) {
-        const char *found = strstr(p, old);
-        next = found != NULL ? found + strlen(old) : p + strlen(p);
-        fprintf(out, "%.*s%s", (int)((found != NULL ? found : next) - p), p,
-                found != NULL ? "\"record\":\"window\"" : "");
-    }
+    const char *list = strstr(header, "\"quantities\":["), *rest = strstr(header, "\"layers\":[");
+    fprintf(out, "%.*s\"quantities\":[" QUANTITY("foreign", "node", "window") "],%s", (int)(list - header), header,
+            rest);
     for (int w = 0; w < 10; w++) {
         for (int t = 10 * w; t < 10 * w + 10; t++) fprintf(out, "{\"type\":\"step\",\"step\":%d}\n", t);
         fprintf(

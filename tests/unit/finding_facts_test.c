@@ -100,7 +100,7 @@ static void data_are_known_as_far_as_the_header_says(void **state) {
     assert_true(d->out_of_range == 3 && d->constant == 4 && d->duplicates == 5);
     assert_true(d->loss_floor == 0.75 && d->probe_distance == 0.5 && d->order_repeats == 0.01 && d->train == 100);
     ps_facts_clear(&facts);
-    facts_of(",\"probe_distance\":null,\"class_counts\":[1,2]", "", &facts); /* counts of other classes than three */
+    facts_of(",\"probe_distance\":null", "", &facts);
     assert_true(!d->known && d->class_count == NULL && ps_is_absent(d->probe_distance));
     assert_true(d->loss_floor == 0); /* a label is all of its target */
     assert_true(ps_is_absent(d->out_of_range) && ps_is_absent(d->constant) && ps_is_absent(d->order_repeats));

@@ -131,7 +131,7 @@ static void tables_are_rectangular(void **state) {
         }
         bool may_be_empty = t == PS_TABLE_events || t == PS_TABLE_planted || t == PS_TABLE_sweep ||
                             t == PS_TABLE_saturation || t == PS_TABLE_heads || t == PS_TABLE_eval_classes ||
-                            t == PS_TABLE_classes || t == PS_TABLE_class_comparison;
+                            t == PS_TABLE_classes || t == PS_TABLE_class_comparison || t == PS_TABLE_unmatched_layers;
         if (!may_be_empty && rows < 2) fail_msg("%s has no rows", path);
         free(content);
     }
