@@ -30,7 +30,7 @@ JPEG_LIBS ?= $(shell pkg-config --libs libjpeg 2>/dev/null || echo -ljpeg)
 # Its headers include each other from their own folder.
 NIFTI_CFLAGS ?= -isystem /usr/include/nifti
 CURSES_LIBS ?= $(shell pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw)
-LIBS     := $(BLAS_LIBS) -llapacke -lcjson $(PNG_LIBS) $(JPEG_LIBS) -lnifti2 -lz $(CURSES_LIBS) -lm -pthread
+LIBS     := $(BLAS_LIBS) -llapacke -lcjson $(PNG_LIBS) $(JPEG_LIBS) -lnifti2 -lz -lzstd $(CURSES_LIBS) -lm -pthread
 
 ifeq ($(ARCH),x86_64)
 ISAS := base avx2 avx512

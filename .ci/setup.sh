@@ -6,7 +6,7 @@
 #                          cannot have the CPU build of PyTorch, Debian's python3-torch takes its place
 set -eu
 cd "$(dirname "$0")/.."
-packages="gcc make pkg-config libopenblas-dev liblapacke-dev libcjson-dev zlib1g-dev libpng-dev libjpeg-dev libnifti2-dev libncurses-dev libcmocka-dev gnuplot-nox python3 ${PS_SETUP_EXTRA:-}"
+packages="gcc make pkg-config libopenblas-dev liblapacke-dev libcjson-dev zlib1g-dev libzstd-dev libpng-dev libjpeg-dev libnifti2-dev libncurses-dev libcmocka-dev gnuplot-nox python3 ${PS_SETUP_EXTRA:-}"
 torch=2.13.0
 formatter=$(sed -n 's/^version=//p' tests/format.sh)
 venv=$PWD/.venv
@@ -14,13 +14,13 @@ venv=$PWD/.venv
 say_what_is_missing() { # elsewhere than on Debian
     missing=""
     for program in cc make gnuplot python3; do command -v "$program" >/dev/null 2>&1 || missing="$missing $program"; done
-    for header in cblas.h lapacke.h cjson/cJSON.h zlib.h png.h jpeglib.h nifti/nifti2.h ncurses.h cmocka.h; do
+    for header in cblas.h lapacke.h cjson/cJSON.h zlib.h zstd.h png.h jpeglib.h nifti/nifti2.h ncurses.h cmocka.h; do
         printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <setjmp.h>\n#include <%s>\n' "$header" |
             cc -E - >/dev/null 2>&1 || missing="$missing $header"
     done
     [ -z "$missing" ] && return
     echo "This is no Debian-like system, so please install by hand:$missing" >&2
-    echo "(a C11 compiler, GNU make, OpenBLAS with cblas.h, LAPACKE, cJSON, zlib, libpng, libjpeg, libnifti2, ncurses, cmocka, gnuplot, and Python 3 for the tests)." >&2
+    echo "(a C11 compiler, GNU make, OpenBLAS with cblas.h, LAPACKE, cJSON, zlib, libzstd, libpng, libjpeg, libnifti2, ncurses, cmocka, gnuplot, and Python 3 for the tests)." >&2
     exit 2
 }
 

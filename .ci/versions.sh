@@ -13,7 +13,7 @@ python=$(tests/python.sh)
 echo "Processor: $(field 'model name') ($(nproc) of them; family $(field 'cpu family'), model $(field 'model'));$shown"
 echo "System: Debian $(cat /etc/debian_version 2>/dev/null || echo '?'), $(uname -srm)"
 echo "Compiler: $(cc --version | head -1); $(make --version | head -1)"
-echo "Libraries: OpenBLAS $(package libopenblas-dev), LAPACKE $(package liblapacke-dev), cJSON $(package libcjson-dev), zlib $(package zlib1g-dev), libpng $(package libpng-dev), libjpeg $(package libjpeg62-turbo-dev), libnifti2 $(package libnifti2-dev)," \
+echo "Libraries: OpenBLAS $(package libopenblas-dev), LAPACKE $(package liblapacke-dev), cJSON $(package libcjson-dev), zlib $(package zlib1g-dev), zstd $(package libzstd-dev), libpng $(package libpng-dev), libjpeg $(package libjpeg62-turbo-dev), libnifti2 $(package libnifti2-dev)," \
     "ncurses $(package libncurses-dev), cmocka $(package libcmocka-dev), oneDNN $(package libdnnl-dev)"
 echo "Programs: $(gnuplot --version 2>/dev/null || echo 'no gnuplot'); $("$python" --version 2>/dev/null || echo 'no Python') ($python);" \
     "PyTorch $("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null || echo none); $(r_version); $(cppcheck --version 2>/dev/null || echo 'no cppcheck');" \

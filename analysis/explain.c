@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "trace/trace_input.h"
 
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -420,7 +421,7 @@ static ps_status show_prediction(const ps_explain_place *at, const cJSON *p, FIL
 /* A run by itself has no verdict. */
 static ps_status check_comparison(const char *directory) {
     char *trace = NULL, *verdict = NULL;
-    ps_status status = ps_file_join(directory, "trace.jsonl", &trace);
+    ps_status status = ps_trace_find(directory, &trace);
     if (status == PS_OK) status = ps_file_join(directory, "verdict.json", &verdict);
     if (status == PS_OK && !ps_file_exists(verdict) && (!ps_file_is_directory(directory) || ps_file_exists(trace)))
         status = ps_fail(PS_ERR_USAGE,

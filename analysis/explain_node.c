@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "trace/trace_input.h"
 
 /* ---- sentences ---- */
 
@@ -289,7 +290,7 @@ static ps_status explain(const ps_explain_node *what, FILE *stream) {
     char *trace = NULL, *verdict = NULL;
     ps_status status = PS_OK;
     bool is_run = !ps_file_is_directory(what->directory);
-    PS_TRY_CLEANUP(ps_file_join(what->directory, "trace.jsonl", &trace));
+    PS_TRY_CLEANUP(ps_trace_find(what->directory, &trace));
     PS_TRY_CLEANUP(ps_file_join(what->directory, "verdict.json", &verdict));
     is_run = is_run || (ps_file_exists(trace) && !ps_file_exists(verdict));
     if (is_run && (what->arm != NULL || what->seed != NULL))

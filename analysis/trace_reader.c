@@ -1,25 +1,23 @@
 #include "analysis/trace_reader.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/digest.h"
-#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "trace/trace_input.h"
 #include "trace/trace_rules.h"
 
 enum { BLOCK_BYTES = 1 << 20, MOST_SENTENCE = 1200 };
 
 struct ps_trace_reader {
-    FILE *stream;
+    ps_trace_input *input;
     char *buffer; /* holds [start, end) of text not yet handed out, and a zero byte behind the current line */
     size_t capacity, start, end;
     bool at_end, cut;
@@ -91,9 +89,8 @@ static ps_status fill(ps_trace_reader *reader) {
         reader->buffer = grown;
         reader->capacity = wanted;
     }
-    size_t got = fread(reader->buffer + reader->end, 1, BLOCK_BYTES, reader->stream);
-    if (got == 0 && ferror(reader->stream))
-        return ps_fail(PS_ERR_IO, "%s: could not be read further (%s)", reader->header.path, strerror(errno));
+    size_t got;
+    PS_TRY(ps_trace_input_read(reader->input, reader->buffer + reader->end, BLOCK_BYTES, &got));
     reader->at_end = got == 0;
     reader->end += got;
     return PS_OK;
@@ -347,33 +344,15 @@ static ps_status read_header(ps_trace_reader *reader) {
 
 ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
     ps_status status = PS_OK;
-    struct stat info;
     ps_trace_reader *reader = calloc(1, sizeof *reader);
     *out = NULL;
     if (reader == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a trace reader");
-    PS_TRY_CLEANUP(ps_file_is_directory(path) ? ps_file_join(path, "trace.jsonl", &reader->header.path)
-                                              : ps_string_copy(path, &reader->header.path));
-    reader->stream = fopen(reader->header.path, "rb");
-    if (reader->stream == NULL) {
-        status = ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run",
-                         reader->header.path, strerror(errno));
-        goto cleanup;
-    }
-    if (fstat(fileno(reader->stream), &info) != 0 || !S_ISREG(info.st_mode)) { /* a device may have no end */
-        status = ps_fail(PS_ERR_INPUT, "%s: is no regular file, and a trace is read more than once; give a file",
-                         reader->header.path);
-        goto cleanup;
-    }
-    setvbuf(reader->stream, NULL, _IONBF, 0); /* blocks go straight into the line buffer */
+    PS_TRY_CLEANUP(ps_trace_path(path, &reader->header.path));
+    PS_TRY_CLEANUP(ps_trace_input_open(reader->header.path, &reader->input));
     PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->breach, "sentences"));
     PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->fault, "sentences"));
     PS_TRY_CLEANUP(ps_trace_rules_create(note_breach, reader, &reader->rules));
     PS_TRY_CLEANUP(fill(reader));
-    const char *fault = ps_trace_file_fault(reader->buffer, reader->end);
-    if (fault != NULL) {
-        status = ps_fail(PS_ERR_INPUT, "%s: %s", reader->header.path, fault);
-        goto cleanup;
-    }
     PS_TRY_CLEANUP(read_header(reader));
     *out = reader;
     reader = NULL;
@@ -394,7 +373,7 @@ static void clear_layer(ps_trace_layer *layer) {
 
 void ps_trace_reader_destroy(ps_trace_reader *reader) {
     if (reader == NULL) return;
-    if (reader->stream != NULL) fclose(reader->stream);
+    ps_trace_input_close(reader->input);
     for (int l = 0; l < reader->header.layer_count; l++) clear_layer(&reader->header.layers[l]);
     free(reader->header.layers);
     free(reader->header.path);

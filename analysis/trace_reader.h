@@ -117,7 +117,7 @@ static inline bool ps_trace_record_measured(const ps_trace_record *record) {
 
 typedef struct ps_trace_reader ps_trace_reader;
 
-/* Opens a trace file, or DIRECTORY/trace.jsonl, and reads its header. */
+/* Opens a trace file, plain or packed, or the trace in a directory (trace/trace_input.h), and reads its header. */
 ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out);
 void ps_trace_reader_destroy(ps_trace_reader *reader);
 const ps_trace_header *ps_trace_reader_header(const ps_trace_reader *reader);

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "trace/trace_input.h"
 
 typedef struct {
     ps_rule **rules;
@@ -201,8 +202,7 @@ static ps_status check_trace(const ps_check_request *request, int trace, int gol
                              long long first_steps, const rule_list *rules, ps_check_report *report) {
     ps_check_suite *suite;
     char *path;
-    PS_TRY(ps_file_is_directory(request->traces[trace]) ? ps_file_join(request->traces[trace], "trace.jsonl", &path)
-                                                        : ps_string_copy(request->traces[trace], &path));
+    PS_TRY(ps_trace_path(request->traces[trace], &path));
     ps_status status = ps_check_report_add_suite(report, path, golden >= 0 ? request->goldens[golden] : NULL, &suite);
     free(path);
     PS_TRY(status);

@@ -12,6 +12,7 @@
 #include "measure/at_rest.h"
 #include "measure/diagnose.h"
 #include "run/subject.h"
+#include "trace/trace_input.h"
 
 static int threads;
 static bool as_json, as_tsv, as_sarif, all_nodes, rules;
@@ -79,6 +80,7 @@ static bool begins_as_trace(const char *path) {
     char first[4] = "";
     size_t read = fread(first, 1, sizeof first, stream);
     fclose(stream);
+    if (ps_trace_is_packed(first, read)) return true;
     const char *at = read >= 3 && memcmp(first, "\xEF\xBB\xBF", 3) == 0 ? first + 3 : first;
     return *at == '{';
 }
@@ -91,10 +93,18 @@ static ps_status has_file(const char *directory, const char *name, bool *has) {
     return PS_OK;
 }
 
+static ps_status has_trace(const char *directory, bool *has) {
+    char *path;
+    PS_TRY(ps_trace_find(directory, &path));
+    *has = ps_file_exists(path);
+    free(path);
+    return PS_OK;
+}
+
 /* A directory without a trace is asked for its checkpoint, which says what is missing. */
 static ps_status look_at(subject *s, const ps_run_settings *settings) {
     if (ps_file_is_directory(s->given)) {
-        PS_TRY(has_file(s->given, "trace.jsonl", &s->has_trace));
+        PS_TRY(has_trace(s->given, &s->has_trace));
         PS_TRY(has_file(s->given, "checkpoint.safetensors", &s->has_weights));
     } else s->has_trace = begins_as_trace(s->given);
     s->has_weights = s->has_weights || !s->has_trace;

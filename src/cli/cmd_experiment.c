@@ -19,7 +19,7 @@
 #include "core/memory.h"
 #include "reports/report.h"
 
-static const char *out;
+static const char *out, *compress;
 static ps_experiment_subset subset;
 static bool dry_run, force, quiet, no_report, no_pictures, sequential;
 static int jobs, threads;
@@ -31,6 +31,8 @@ static const ps_option options[] = {
             "run only these of the file's arms, and the reference (\"baseline\", else the first) [all]"),
     PS_WHOLE("jobs", jobs, "N", NULL, 0, 1024, "runs at a time [all processors]"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads of each run [processors / jobs]"),
+    PS_TEXT("compress", compress, "HOW", NULL,
+            "pack the trace as trace.jsonl.gz or .zst, which every command reads: gzip or zstd [none]"),
     PS_FLAG("dry-run", dry_run, "only say what its seeds can decide, and what time, memory and disk it will need"),
     PS_FLAG("sequential", sequential,
             "look after 5, 8, 12, 16 and 20 of the file's 20 seeds, and stop once the primary question is answered"),
@@ -332,7 +334,10 @@ static ps_status measure(const void *plan, const char *directory, int run_thread
 static bool only_nonfinite(const char *directory) { return ps_run_nonfinite(directory) && !ps_run_diverged(directory); }
 
 static ps_status train_and_compare(ps_experiment *e, const ps_measurement_plan *plan, const char *path, bool *settled) {
+    ps_trace_packing packing;
+    PS_TRY(ps_packing_parse(compress, "compress", &packing));
     ps_schedule_options schedule = {.then = {plan, plan->count, measured, measure},
+                                    .packing = packing,
                                     .jobs = jobs,
                                     .threads = threads,
                                     .force = force,

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "reports/report.h"
+#include "trace/trace_input.h"
 
 static ps_report_options report_options;
 
@@ -39,7 +40,9 @@ static ps_status report_place(const char *given, char **place) {
     static const char usual[] = "trace.jsonl", folder[] = "report";
     if (ps_file_is_directory(given)) return ps_file_join(given, folder, place);
     const char *slash = strrchr(given, '/'), *name = slash != NULL ? slash + 1 : given;
-    if (strcmp(name, usual) != 0) return ps_string_format(place, "%s.%s", given, folder);
+    if (strncmp(name, usual, strlen(usual)) != 0 ||
+        strcmp(name + strlen(usual), ps_packing_suffix(ps_packing_of_name(name))) != 0)
+        return ps_string_format(place, "%s.%s", given, folder);
     return ps_string_format(place, "%.*s%s", (int)(name - given), given, folder);
 }
 
@@ -80,7 +83,7 @@ static ps_status is_run(const char *given, bool *run) {
     char *trace;
     *run = !ps_file_is_directory(given) && ps_file_exists(given);
     if (*run) return PS_OK;
-    PS_TRY(ps_file_join(given, "trace.jsonl", &trace));
+    PS_TRY(ps_trace_find(given, &trace));
     *run = ps_file_exists(trace);
     free(trace);
     return PS_OK;

@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "trace/trace_registration.h"
 
-static const char *out, *resume, *registered, *stop_on;
+static const char *out, *resume, *registered, *stop_on, *compress;
 static bool dry_run, force, quiet, no_pictures;
 static int threads;
 
@@ -24,6 +24,8 @@ static const ps_option options[] = {
             "questions that the run is to help answer: JSON with \"primary\", \"seeds\", .. as experiments have them"),
     PS_TEXT("stop-on", stop_on, "LIST", NULL,
             "end the run at a window's end where a finding of this id or level is there (--stop-on critical)"),
+    PS_TEXT("compress", compress, "HOW", NULL,
+            "pack the trace as trace.jsonl.gz or .zst, which every command reads: gzip or zstd [none]"),
     PS_FLAG("force", force, "replace an earlier run in --out"),
     PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
@@ -167,6 +169,10 @@ static ps_status train(const ps_run_config *config, const char *registration) {
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
                           .state = &state};
+    PS_TRY(ps_packing_parse(compress, "compress", &run.packing));
+    if (compress != NULL && resume != NULL)
+        return ps_fail(PS_ERR_USAGE, "--compress: the run in %s has begun, and goes on in the trace that it has",
+                       resume);
     stopper stopping = {.next = 1};
     if (stop_on != NULL) {
         run.is_hopeless = is_hopeless;

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "trace/validate.h"
+#include "trace/trace_input.h"
 
 const ps_command ps_command_validate = {
     .name = "validate",
@@ -41,7 +42,7 @@ ps_status ps_cmd_validate(int argc, char **argv) {
     char *path = NULL;
     PS_TRY(ps_command_parse(&ps_command_validate, argc, argv, &arguments));
     const char *given = arguments.positional[0];
-    PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
+    PS_TRY(ps_trace_path(given, &path));
     ps_status status = ps_trace_validate(path, stdout, SHOWN_PROBLEMS, &check);
     if (status == PS_OK || status == PS_ERR_CHECK) print_check(path, &check);
     free(path);

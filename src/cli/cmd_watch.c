@@ -14,6 +14,7 @@
 #include "watch/follow.h"
 #include "watch/screen.h"
 #include "watch/view.h"
+#include "trace/trace_input.h"
 
 static bool once, ascii;
 static int width;
@@ -225,7 +226,7 @@ ps_status ps_cmd_watch(int argc, char **argv) {
                        "run, or its trace.jsonl",
                        given);
     bool is_directory = ps_file_is_directory(given);
-    PS_TRY(is_directory ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
+    PS_TRY(ps_trace_path(given, &path));
     d.of_experiment = is_directory && !ps_file_exists(path) && ps_watch_is_experiment(given);
     ps_status status = run_watch(&d, d.of_experiment ? given : path);
     ps_watch_experiment_clear(&d.experiment);

@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "trace/trace_registration.h"
 #include "trace/trace_schema.h"
+#include "trace/trace_input.h"
 
 /* Two processes that write one trace would ruin it. The lock goes with the process, however it ends. */
 ps_status ps_run_lock(const char *directory, int *lock) {
@@ -106,22 +107,35 @@ cleanup:
     return status;
 }
 
+/* The last line, where it is whole; NULL where not. Of a packed trace the rest is unpacked on the way; free with
+ * free. */
+static char *read_last(const char *path) {
+    enum { TAIL = 4096 }; /* a plain trace is looked at from its end */
+    char *line = NULL, *last = NULL;
+    size_t length = 0;
+    ps_trace_input *input;
+    if (ps_trace_input_open(path, &input) != PS_OK) return NULL;
+    if (ps_trace_input_packing(input) == PS_PACKING_NONE) ps_trace_input_skip_to_tail(input, TAIL);
+    while (ps_trace_input_line(input, &line, &length) == PS_OK && length > 0) {
+        free(last);
+        last = line[length - 1] == '\n' ? strndup(line, length - 1) : NULL;
+    }
+    ps_trace_input_close(input);
+    return last;
+}
+
 /* The trace's last line, where it is whole and an `end` record: it says how the run ended. words: what stands in it,
  * too. */
 static bool read_end(const char *directory, const char *words) {
-    char tail[4096], begin[64], *path = NULL;
+    char begin[64], *path = NULL;
     bool found = false;
     snprintf(begin, sizeof begin, "{\"%s\":\"%s\"", PS_TRACE_TYPE, ps_record_word(PS_RECORD_END));
-    if (ps_file_join(directory, "trace.jsonl", &path) != PS_OK) return false;
-    FILE *stream = fopen(path, "rb");
-    if (stream != NULL) {
-        if (fseek(stream, -(long)(sizeof tail - 1), SEEK_END) != 0) rewind(stream);
-        size_t size = fread(tail, 1, sizeof tail - 1, stream);
-        tail[size] = '\0';
-        char *line = size > 0 && tail[size - 1] == '\n' ? (tail[size - 1] = '\0', strrchr(tail, '\n')) : NULL;
-        found = line != NULL && strstr(line, begin) == line + 1 && strstr(line, words) != NULL;
-        fclose(stream);
+    if (ps_trace_find(directory, &path) == PS_OK) {
+        char *line = read_last(path);
+        found = line != NULL && strstr(line, begin) == line && strstr(line, words) != NULL;
+        free(line);
     }
+    ps_status_reset();
     free(path);
     return found;
 }
@@ -145,7 +159,7 @@ ps_status ps_run_check_place(const char *directory, bool occupied) {
     if (directory[0] == '\0') return ps_fail(PS_ERR_USAGE, "the name of a run's directory is empty; give one");
     if (ps_file_exists(directory) && !ps_file_is_directory(directory))
         return ps_fail(PS_ERR_USAGE, "%s: a file of that name is in the way; choose another --out", directory);
-    PS_TRY(ps_file_join(directory, "trace.jsonl", &trace));
+    PS_TRY(ps_trace_find(directory, &trace));
     bool taken = !occupied && ps_file_exists(trace);
     free(trace);
     if (!taken) return PS_OK;

@@ -1,6 +1,7 @@
 /* A run's directory:
  *   config.json             the whole configuration, as it was run
- *   trace.jsonl             the trace (src/trace/FORMAT.md); it ends with an `end` record when the run is finished
+ *   trace.jsonl             the trace (src/trace/FORMAT.md); it ends with an `end` record when the run is finished;
+ *                           packed it is trace.jsonl.gz or trace.jsonl.zst
  *   registration.json       the questions that were registered before it was trained, where there are such
  *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
  *                           forked

@@ -9,6 +9,7 @@
 #include "run/directory.h"
 #include "run/session.h"
 #include "trace/trace_writer.h"
+#include "trace/trace_input.h"
 
 static ps_status get_digest(const cJSON *json, const char *key, const char *path, const char **hex) {
     PS_TRY(ps_json_get_text(json, key, true, path, hex));
@@ -49,12 +50,12 @@ cleanup:
  * would not be written anew. */
 ps_status ps_run_open_header(const char *path, ps_run_record *record) {
     char *line = NULL;
-    size_t capacity = 0, length = 0;
+    size_t length = 0;
     cJSON *header = NULL;
-    FILE *stream = fopen(path, "rb");
-    if (stream == NULL) return PS_OK;
-    ps_status status = ps_file_read_line(stream, path, 1, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
-    fclose(stream);
+    ps_trace_input *input = NULL;
+    if (!ps_file_exists(path)) return PS_OK;
+    PS_TRY(ps_trace_input_open(path, &input));
+    ps_status status = ps_trace_input_line(input, &line, &length);
     if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, &header);
     const char *data = cJSON_GetStringValue(
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, pairing)), "data"));
@@ -62,7 +63,7 @@ ps_status ps_run_open_header(const char *path, ps_run_record *record) {
     if (status == PS_OK)
         status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, config)), &record->config);
     cJSON_Delete(header);
-    free(line);
+    ps_trace_input_close(input);
     return status;
 }
 
@@ -140,7 +141,7 @@ ps_status ps_run_check_whole(const char *directory, const ps_run_config *config)
     uint64_t step;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_file_join(directory, "checkpoint.safetensors", &checkpoint));
-    PS_TRY_CLEANUP(ps_file_join(directory, "trace.jsonl", &trace));
+    PS_TRY_CLEANUP(ps_trace_find(directory, &trace));
     PS_TRY_CLEANUP(ps_run_config_text(config, &text));
     if (ps_file_exists(checkpoint)) {
         PS_TRY_CLEANUP(ps_run_open_checkpoint(checkpoint, &graph, &record, &step));

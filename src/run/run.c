@@ -54,10 +54,34 @@ typedef struct {
     ps_progress progress;
 } run;
 
+/* A run that goes on does so in the trace that is there; packed or not is no matter of its configuration. */
+static ps_status find_trace(run *r) {
+    char name[32];
+    if (r->options->resume) {
+        PS_TRY(ps_trace_find(r->options->directory, &r->trace_path));
+        if (ps_file_exists(r->trace_path)) return PS_OK;
+        free(r->trace_path);
+    }
+    snprintf(name, sizeof name, "trace.jsonl%s", ps_packing_suffix(r->options->packing));
+    return ps_file_join(r->options->directory, name, &r->trace_path);
+}
+
+/* Of an earlier run here, packed in another way. */
+static ps_status remove_traces(const run *r) {
+    for (int p = 0; p < PS_PACKINGS; p++) {
+        char *path;
+        PS_TRY(
+            ps_string_format(&path, "%s/trace.jsonl%s", r->options->directory, ps_packing_suffix((ps_trace_packing)p)));
+        unlink(path);
+        free(path);
+    }
+    return PS_OK;
+}
+
 static ps_status make_paths(run *r) {
     const char *directory = r->options->directory;
     PS_TRY(ps_file_join(directory, "config.json", &r->config_path));
-    PS_TRY(ps_file_join(directory, "trace.jsonl", &r->trace_path));
+    PS_TRY(find_trace(r));
     PS_TRY(ps_file_join(directory, "pictures", &r->pictures_path));
     return ps_file_join(directory, "checkpoint.safetensors", &r->checkpoint_path);
 }
@@ -291,7 +315,7 @@ static ps_status start_fresh(run *r) {
     /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration
      * beside it. */
     unlink(r->checkpoint_path);
-    unlink(r->trace_path);
+    PS_TRY_CLEANUP(remove_traces(r));
     ps_pictures_remove(r->pictures_path);
     PS_TRY_CLEANUP(ps_run_write_config(r->config_path, r->config));
     if (!r->options->resume) PS_TRY_CLEANUP(ps_run_write_registration(r->options->directory, r->options->registration));
@@ -356,18 +380,20 @@ static void describe_end(const run *r, const ps_evaluation *evaluation, bool div
 /* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */
 static ps_status count_nonfinite(run *r, uint64_t *events) {
     char *line = NULL, event[64], kind[64];
-    size_t room = 0;
+    size_t size = 0;
+    ps_trace_input *input;
     *events = 0;
     int length = snprintf(event, sizeof event, "{\"%s\":\"%s\"", PS_TRACE_TYPE, ps_record_word(PS_RECORD_EVENT));
     snprintf(kind, sizeof kind, "\"%s\":\"%s\"", PS_KEY(EVENT, event), ps_event_word(PS_EVENT_NONFINITE));
     PS_TRY(ps_trace_flush(r->trace, false));
-    FILE *stream = fopen(r->trace_path, "rb");
-    if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read back (%s)", r->trace_path, strerror(errno));
-    while (getline(&line, &room, stream) > 0)
+    PS_TRY(ps_trace_input_open(r->trace_path, &input));
+    ps_status status;
+    while ((status = ps_trace_input_line(input, &line, &size)) == PS_OK && size > 0) {
+        line[size - 1] = '\0'; /* whole lines all */
         *events += strncmp(line, event, (size_t)length) == 0 && strstr(line, kind) != NULL;
-    free(line);
-    fclose(stream);
-    return PS_OK;
+    }
+    ps_trace_input_close(input);
+    return status;
 }
 
 enum { PICTURES = 3 };

@@ -7,6 +7,7 @@
 
 #include "run/config.h"
 #include "parallel/threads.h"
+#include "trace/trace_input.h"
 
 /* How far a run is; may lie in memory shared between processes. Numbers are for display only. */
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
     const char
         *registration; /* of a run that begins: what its trace is to say (trace/trace_registration.h); NULL: none */
     int threads;       /* 0: all */
+    ps_trace_packing packing; /* of the trace of a run that begins */
     volatile const int *stop; /* set by a signal handler; may be NULL */
     ps_run_state *state;      /* may be NULL */
     /* Asked at the end of every window but the last, with the trace whole up to there and the number of windows: *stop

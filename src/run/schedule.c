@@ -130,6 +130,7 @@ static ps_status train(schedule *s, int i) {
                               .quiet = true,
                               .no_pictures = s->options->no_pictures,
                               .threads = s->threads,
+                              .packing = s->options->packing,
                               .stop = s->options->stop,
                               .state = &s->report[i].state};
     return ps_run_execute(&run->config, &options);

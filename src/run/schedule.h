@@ -4,6 +4,7 @@
 #define PS_RUN_SCHEDULE_H
 
 #include "run/experiment.h"
+#include "trace/trace_input.h"
 
 /* What is done with a finished run's directory, in the run's own process: measurements of its checkpoint. */
 typedef struct {
@@ -16,8 +17,9 @@ typedef struct {
 
 typedef struct {
     ps_schedule_then then;
-    int jobs;    /* runs at a time; 0: as many as processors */
-    int threads; /* of each run; 0: processors / jobs */
+    int jobs;                 /* runs at a time; 0: as many as processors */
+    int threads;              /* of each run; 0: processors / jobs */
+    ps_trace_packing packing; /* of traces of runs that begin */
     bool force, quiet, no_pictures;
     volatile const int *stop;
 } ps_schedule_options;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/trace_arm.h"
@@ -956,24 +955,6 @@ void ps_trace_rules_finish(ps_trace_rules *rules) {
 }
 
 /* ---- the whole ---- */
-
-const char *ps_trace_file_fault(const char *bytes, size_t count) {
-    static const struct {
-        const char *bytes, *fault;
-    } known[] = {{"\x1F\x8B", "is compressed with gzip; unpack it (gunzip)"},
-                 {"\x28\xB5", "is compressed with zstd; unpack it (unzstd)"},
-                 {"\xFD\x37", "is compressed with xz; unpack it (unxz)"},
-                 {"BZ", "is compressed with bzip2; unpack it (bunzip2)"},
-                 {"PK", "is a zip archive; unpack it (unzip)"},
-                 {"\xFF\xFE", "is UTF-16; save it as UTF-8"},
-                 {"\xFE\xFF", "is UTF-16; save it as UTF-8"}};
-    if (ps_file_begins_as_weights(bytes, count))
-        return "is a file of weights (safetensors), and a trace is wanted here; give the directory of the run, or its "
-               "trace.jsonl";
-    for (size_t i = 0; count >= 2 && i < sizeof known / sizeof *known; i++)
-        if (memcmp(bytes, known[i].bytes, 2) == 0) return known[i].fault;
-    return NULL;
-}
 
 const char *ps_trace_line_fault(const char *line, char *buffer, size_t size) {
     const char *why, *fault = ps_json_find_fault(line, &why), *start = line;

@@ -21,9 +21,6 @@ typedef void ps_trace_say(void *context, const char *sentence, bool passed);
 ps_status ps_trace_rules_create(ps_trace_say *say, void *context, ps_trace_rules **out);
 void ps_trace_rules_destroy(ps_trace_rules *rules);
 
-/* What the first bytes of a file say that is no trace (compressed, UTF-16): the half of a sentence behind "FILE: ",
- * NULL: nothing. */
-const char *ps_trace_file_fault(const char *bytes, size_t count);
 /* NULL where a line (without its end) is a JSON object in UTF-8; else the half of a sentence behind "FILE:LINE: ", in
  * `buffer`. A byte order mark belongs to the first line alone and has been passed over (ps_text_skip_mark). */
 const char *ps_trace_line_fault(const char *line, char *buffer, size_t size);

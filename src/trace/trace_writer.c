@@ -6,29 +6,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include <zlib.h>
+#include <zstd.h>
 
 #include "core/digest.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "trace/trace_input.h"
 
 enum { MAX_DEPTH = 16, FLUSH_BYTES = 1 << 20 };
 
 struct ps_trace_writer {
     char *path;
     int file;
+    ps_trace_packing packing;
+    void *packed; /* room for what is written, with packing */
+    size_t packed_capacity;
     char *buffer;
     size_t length, capacity;
     size_t ended;     /* bytes of the buffer that are whole records */
-    uint64_t written; /* bytes already in the file */
+    uint64_t written; /* bytes of text already in the file */
     ps_digest digest; /* of these */
     ps_status status; /* of the first failure */
     char closing[MAX_DEPTH];
     int depth;
     bool first; /* nothing stands in the innermost object or array yet */
 };
+
+/* ---- the buffer ---- */
+
+/* Room for `count` more bytes, or NULL after a failure. */
+static char *room(ps_trace_writer *writer, size_t count) {
+    if (writer->status == PS_OK)
+        writer->status = PS_GROW(&writer->buffer, &writer->capacity, writer->length + count, "trace buffer");
+    return writer->status == PS_OK ? writer->buffer + writer->length : NULL;
+}
+
+static void put(ps_trace_writer *writer, const char *text, size_t count) {
+    char *to = room(writer, count);
+    if (to == NULL) return;
+    memcpy(to, text, count);
+    writer->length += count;
+}
 
 /* ---- opening ---- */
 
@@ -38,6 +60,7 @@ static ps_status open_file(const char *path, int flags, ps_trace_writer **out) {
     PS_TRY(PS_ALLOC(1, &writer, "trace writer"));
     writer->file = -1;
     writer->digest = ps_digest_start();
+    writer->packing = ps_packing_of_name(path);
     ps_status status = ps_string_copy(path, &writer->path);
     if (status == PS_OK && (writer->file = open(path, flags | O_CLOEXEC, 0666)) < 0)
         status =
@@ -56,20 +79,40 @@ ps_status ps_trace_create(const char *path, ps_trace_writer **out) {
     return open_file(path, O_WRONLY | O_CREAT | O_TRUNC, out);
 }
 
-/* Reads what stays of the trace. */
-static ps_status digest_start(int file, const char *path, uint64_t offset_bytes, ps_digest *digest) {
+/* What stays of a trace: so many bytes of text, or as many as there are. */
+typedef struct {
+    uint64_t bytes;
+    ps_digest digest;
+    char last;                    /* the last of them; '\n' where there is none */
+    ps_trace_place_of_file whole; /* the last place among them at which packed data begin anew */
+} start_of_trace;
+
+/* rest: NULL, or the writer whose buffer takes what stands behind `from`. */
+static ps_status read_start(const char *path, uint64_t offset_bytes, ps_trace_writer *rest, uint64_t from,
+                            start_of_trace *start) {
     char block[1 << 16];
-    for (uint64_t done = 0; done < offset_bytes;) {
-        uint64_t left = offset_bytes - done;
-        ssize_t count = pread(file, block, left < sizeof block ? (size_t)left : sizeof block, (off_t)done);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0)
-            return ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
-        if (count == 0) break; /* shorter: other bytes, then */
-        ps_digest_bytes(digest, block, (size_t)count);
-        done += (uint64_t)count;
+    ps_trace_input *input;
+    size_t count = 1;
+    *start = (start_of_trace){.digest = ps_digest_start(), .last = '\n'};
+    PS_TRY(ps_trace_input_open(path, &input));
+    ps_status status = PS_OK;
+    while (status == PS_OK && count > 0 && start->bytes < offset_bytes) {
+        uint64_t end = rest != NULL && start->bytes < from ? from : offset_bytes, left = end - start->bytes;
+        status = ps_trace_input_read(input, block, left < sizeof block ? (size_t)left : sizeof block, &count);
+        if (status != PS_OK || count == 0) break; /* shorter: other bytes, then */
+        if (rest != NULL && start->bytes >= from) put(rest, block, count);
+        else ps_digest_bytes(&start->digest, block, count);
+        start->bytes += count;
+        start->last = block[count - 1];
+        if (ps_trace_input_whole(input).text <= start->bytes) start->whole = ps_trace_input_whole(input);
     }
-    return PS_OK;
+    /* The end of packed data may stand right behind their last byte of text. */
+    if (status == PS_OK && count > 0) status = ps_trace_input_read(input, block, 1, &count);
+    if (status == PS_OK && ps_trace_input_whole(input).text <= start->bytes) start->whole = ps_trace_input_whole(input);
+    if (ps_trace_input_packing(input) == PS_PACKING_NONE)
+        start->whole = (ps_trace_place_of_file){start->bytes, start->bytes};
+    ps_trace_input_close(input);
+    return status;
 }
 
 static ps_status check_start(const char *path, uint64_t offset_bytes, const ps_digest *found, uint64_t digest) {
@@ -81,39 +124,44 @@ static ps_status check_start(const char *path, uint64_t offset_bytes, const ps_d
 }
 
 ps_status ps_trace_check_start(const char *path, uint64_t offset_bytes, uint64_t digest) {
-    ps_digest found = ps_digest_start();
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
-    ps_status status = digest_start(file, path, offset_bytes, &found);
-    close(file);
-    return status == PS_OK ? check_start(path, offset_bytes, &found, digest) : status;
+    start_of_trace start;
+    PS_TRY(read_start(path, offset_bytes, NULL, 0, &start));
+    return check_start(path, offset_bytes, &start.digest, digest);
+}
+
+/* Where packed data do not begin anew at the offset, what stands between is written again. */
+static ps_status cut_back(ps_trace_writer *writer, uint64_t offset_bytes, const start_of_trace *start) {
+    start_of_trace before;
+    writer->digest = start->digest;
+    writer->written = offset_bytes;
+    if (start->whole.text < offset_bytes) {
+        PS_TRY(read_start(writer->path, offset_bytes, writer, start->whole.text, &before));
+        PS_TRY(writer->status);
+        writer->digest = before.digest;
+        writer->written = start->whole.text;
+        writer->ended = writer->length;
+    }
+    if (ftruncate(writer->file, (off_t)start->whole.file) == 0 && lseek(writer->file, 0, SEEK_END) >= 0) return PS_OK;
+    return ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions",
+                   writer->path, (unsigned long long)start->whole.file, strerror(errno));
 }
 
 ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, const uint64_t *digest, ps_trace_writer **out) {
-    struct stat info;
-    char last = '\n';
+    start_of_trace start;
     PS_TRY(open_file(path, O_RDWR, out));
     ps_trace_writer *writer = *out;
-    ps_status status = PS_OK;
-    if (fstat(writer->file, &info) != 0)
-        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
-    else if ((uint64_t)info.st_size < offset_bytes)
+    ps_status status = read_start(path, offset_bytes, NULL, 0, &start);
+    if (status == PS_OK && start.bytes < offset_bytes)
         status = ps_fail(PS_ERR_INPUT,
                          "%s: the trace has %llu bytes, but the run goes on from byte %llu; run again from the start",
-                         path, (unsigned long long)info.st_size, (unsigned long long)offset_bytes);
-    else if (offset_bytes > 0 && pread(writer->file, &last, 1, (off_t)offset_bytes - 1) != 1)
-        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
-    else if (last != '\n')
+                         path, (unsigned long long)start.bytes, (unsigned long long)offset_bytes);
+    else if (status == PS_OK && start.last != '\n')
         status = ps_fail(PS_ERR_INPUT, "%s: byte %llu is not the end of a record; run again from the start", path,
                          (unsigned long long)offset_bytes);
-    if (status == PS_OK) status = digest_start(writer->file, path, offset_bytes, &writer->digest);
-    if (status == PS_OK && digest != NULL) status = check_start(path, offset_bytes, &writer->digest, *digest);
-    if (status == PS_OK && (ftruncate(writer->file, (off_t)offset_bytes) != 0 || lseek(writer->file, 0, SEEK_END) < 0))
-        status = ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions",
-                         path, (unsigned long long)offset_bytes, strerror(errno));
-    writer->written = offset_bytes;
+    if (status == PS_OK && digest != NULL) status = check_start(path, offset_bytes, &start.digest, *digest);
+    if (status == PS_OK) status = cut_back(writer, offset_bytes, &start);
     if (status != PS_OK) {
+        writer->length = writer->ended = 0; /* it is left as it is */
         ps_trace_close(writer);
         *out = NULL;
     }
@@ -132,15 +180,59 @@ static ps_status could_not_write(const ps_trace_writer *writer, int reason) {
                    writer->path, strerror(reason), ps_file_remedy(reason));
 }
 
-/* Writes the ended records and moves what follows them to the front. */
-static void write_out(ps_trace_writer *writer) {
-    size_t done = 0;
-    if (writer->ended == 0) return;
-    while (writer->status == PS_OK && done < writer->ended) {
-        ssize_t count = write(writer->file, writer->buffer + done, writer->ended - done);
+static ps_status room_for_packed(ps_trace_writer *writer, size_t size) {
+    if (size <= writer->packed_capacity) return PS_OK;
+    void *grown = realloc(writer->packed, size);
+    if (grown == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory to pack the trace", writer->path);
+    writer->packed = grown;
+    writer->packed_capacity = size;
+    return PS_OK;
+}
+
+static ps_status pack_gzip(ps_trace_writer *writer, size_t *size) {
+    z_stream z = {0};
+    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return ps_fail(PS_ERR_MEMORY, "%s: no memory to pack the trace", writer->path);
+    ps_status status = room_for_packed(writer, deflateBound(&z, (uLong)writer->ended));
+    z.next_in = (Bytef *)writer->buffer;
+    z.avail_in = (uInt)writer->ended;
+    z.next_out = writer->packed;
+    z.avail_out = (uInt)writer->packed_capacity;
+    if (status == PS_OK && deflate(&z, Z_FINISH) != Z_STREAM_END)
+        status = ps_fail(PS_ERR_INTERNAL, "%s: the trace could not be packed", writer->path);
+    *size = z.total_out;
+    deflateEnd(&z);
+    return status;
+}
+
+static ps_status pack_zstd(ps_trace_writer *writer, size_t *size) {
+    PS_TRY(room_for_packed(writer, ZSTD_compressBound(writer->ended)));
+    *size = ZSTD_compress(writer->packed, writer->packed_capacity, writer->buffer, writer->ended, ZSTD_CLEVEL_DEFAULT);
+    if (ZSTD_isError(*size))
+        return ps_fail(PS_ERR_INTERNAL, "%s: the trace could not be packed (%s)", writer->path,
+                       ZSTD_getErrorName(*size));
+    return PS_OK;
+}
+
+static void write_bytes(ps_trace_writer *writer, const char *bytes, size_t size) {
+    for (size_t done = 0; writer->status == PS_OK && done < size;) {
+        ssize_t count = write(writer->file, bytes + done, size - done);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) writer->status = could_not_write(writer, errno);
         else done += (size_t)count;
+    }
+}
+
+/* Writes the ended records and moves what follows them to the front. Packed they are a member (gzip) or frame (zstd) of
+ * their own, so that what was written is whole at every flush, and can be cut back to there. */
+static void write_out(ps_trace_writer *writer) {
+    size_t done = writer->ended, size = 0;
+    if (writer->ended == 0 || writer->status != PS_OK) return;
+    if (writer->packing == PS_PACKING_NONE) {
+        write_bytes(writer, writer->buffer, writer->ended);
+    } else {
+        writer->status = writer->packing == PS_PACKING_GZIP ? pack_gzip(writer, &size) : pack_zstd(writer, &size);
+        write_bytes(writer, writer->packed, size);
     }
     if (writer->status != PS_OK) return;
     ps_digest_bytes(&writer->digest, writer->buffer, done);
@@ -165,25 +257,12 @@ ps_status ps_trace_close(ps_trace_writer *writer) {
     if (close(writer->file) != 0 && status == PS_OK) status = could_not_write(writer, errno);
     free(writer->path);
     ps_free_array(writer->buffer);
+    free(writer->packed);
     ps_free(writer);
     return status;
 }
 
 /* ---- text ---- */
-
-/* Room for `count` more bytes, or NULL after a failure. */
-static char *room(ps_trace_writer *writer, size_t count) {
-    if (writer->status == PS_OK)
-        writer->status = PS_GROW(&writer->buffer, &writer->capacity, writer->length + count, "trace buffer");
-    return writer->status == PS_OK ? writer->buffer + writer->length : NULL;
-}
-
-static void put(ps_trace_writer *writer, const char *text, size_t count) {
-    char *to = room(writer, count);
-    if (to == NULL) return;
-    memcpy(to, text, count);
-    writer->length += count;
-}
 
 /* Length of the UTF-8 sequence at p, 0 where there is none (stray, overlong, surrogate or cut-off bytes). */
 static int utf8_length(const unsigned char *p) {

@@ -16,7 +16,8 @@
 
 typedef struct ps_trace_writer ps_trace_writer;
 
-/* Starts an empty trace, replacing what is there. */
+/* Starts an empty trace, replacing what is there. Packed where the name says so (.gz, .zst; trace_input.h): every flush
+ * then ends a member or frame. Offsets and digests are those of the text all the same. */
 ps_status ps_trace_create(const char *path, ps_trace_writer **out);
 
 /* Cuts a trace back to a length that ps_trace_offset gave (it must be a record's end) and opens it to go on. digest:
@@ -26,9 +27,9 @@ ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, const uint
 /* Whether the first bytes of a trace are those with this digest (PS_ERR_INPUT where not); changes nothing. */
 ps_status ps_trace_check_start(const char *path, uint64_t offset_bytes, uint64_t digest);
 
-/* Length of the file once all ended records are written. */
+/* Length of the text once all ended records are written. */
 uint64_t ps_trace_offset(const ps_trace_writer *writer);
-/* Digest of the bytes that were handed to the system, from the first on: of all ended records behind a flush. */
+/* Digest of the bytes of text that were handed to the system, from the first on: of all ended records behind a flush. */
 uint64_t ps_trace_digest(const ps_trace_writer *writer);
 
 /* Hands all ended records to the system: they survive the death of this process; with sync, that of the machine. */

@@ -1,7 +1,6 @@
 #include "trace/validate.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "trace/trace_format.h"
+#include "trace/trace_input.h"
 #include "trace/trace_rules.h"
 
 enum { MOST_TEXT = 400 };
@@ -35,8 +35,6 @@ static void report(void *context, const char *sentence, bool passed) {
 
 static ps_status check_line(validation *v, char *line, size_t length) {
     char buffer[MOST_TEXT];
-    const char *kind = v->line == 1 ? ps_trace_file_fault(line, length) : NULL;
-    if (kind != NULL) return ps_fail(PS_ERR_INPUT, "%s: %s", v->path, kind);
     bool ends = line[length - 1] == '\n';
     if (ends) line[--length] = '\0';
     if (strlen(line) != length) {
@@ -62,18 +60,15 @@ static ps_status check_line(validation *v, char *line, size_t length) {
     return status;
 }
 
-static ps_status check_lines(validation *v, FILE *file) {
-    char *line = NULL;
-    size_t capacity = 0, length = 0;
-    ps_status status = PS_OK;
-    while (status == PS_OK) {
-        status = ps_file_read_line(file, v->path, v->line + 1, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
-        if (status != PS_OK || length == 0) break;
+static ps_status check_lines(validation *v, ps_trace_input *input) {
+    char *line;
+    size_t length;
+    for (;;) {
+        PS_TRY(ps_trace_input_line(input, &line, &length));
+        if (length == 0) return PS_OK;
         v->line++;
-        status = check_line(v, line, length);
+        PS_TRY(check_line(v, line, length));
     }
-    free(line);
-    return status;
 }
 
 static void count(validation *v) {
@@ -89,10 +84,10 @@ static void count(validation *v) {
 
 ps_status ps_trace_validate(const char *path, FILE *stream, uint64_t limit, ps_trace_check *check) {
     validation v = {.path = path, .stream = stream, .limit = limit};
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read (%s); check the path", path, strerror(errno));
+    ps_trace_input *input;
+    PS_TRY(ps_trace_input_open(path, &input));
     ps_status status = ps_trace_rules_create(report, &v, &v.rules);
-    if (status == PS_OK) status = check_lines(&v, file);
+    if (status == PS_OK) status = check_lines(&v, input);
     if (status == PS_OK && (v.line == 0 || (v.line == 1 && v.check.cut_off))) {
         if (v.line == 0) v.line = 1;
         report(&v, "there is no header", false);
@@ -101,7 +96,7 @@ ps_status ps_trace_validate(const char *path, FILE *stream, uint64_t limit, ps_t
         ps_trace_rules_finish(v.rules);
         count(&v);
     }
-    fclose(file);
+    ps_trace_input_close(input);
     ps_trace_rules_destroy(v.rules);
     if (check != NULL) *check = v.check;
     PS_TRY(status);

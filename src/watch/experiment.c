@@ -43,7 +43,7 @@ static ps_status add_run(ps_watch_experiment *e, const char *arm, int seed) {
     ps_watch_run *run = &e->runs[e->count++];
     *run = (ps_watch_run){.seed = seed};
     PS_TRY(ps_string_copy(arm, &run->arm));
-    return ps_string_format(&run->trace, "%s/runs/%s/seed-%d/trace.jsonl", e->directory, arm, seed);
+    return ps_string_format(&run->directory, "%s/runs/%s/seed-%d", e->directory, arm, seed);
 }
 
 static ps_status find_seeds(ps_watch_experiment *e, const char *runs, const char *arm) {
@@ -90,7 +90,7 @@ void ps_watch_experiment_clear(ps_watch_experiment *experiment) {
     for (int i = 0; i < experiment->count; i++) {
         ps_watch_run *run = &experiment->runs[i];
         free(run->arm);
-        free(run->trace);
+        free(run->directory);
         ps_follow_close(&run->follow);
         ps_watch_model_clear(&run->model);
     }
@@ -118,8 +118,14 @@ static ps_status read_lines(ps_watch_run *run, bool *changed) {
 
 static ps_status read_run(ps_watch_run *run, bool *changed) {
     if (run->model.status != NULL) return PS_OK; /* it has ended */
-    if (!run->open && !ps_file_exists(run->trace)) return PS_OK;
-    if (!run->open) PS_TRY(ps_follow_open(&run->follow, run->trace));
+    if (!run->open) {
+        char *trace;
+        PS_TRY(ps_trace_find(run->directory, &trace));
+        bool begun = ps_file_exists(trace);
+        ps_status status = begun ? ps_follow_open(&run->follow, trace) : PS_OK;
+        free(trace);
+        if (status != PS_OK || !begun) return status;
+    }
     run->open = true;
     PS_TRY(read_lines(run, changed));
     if (run->model.status == NULL) return PS_OK;

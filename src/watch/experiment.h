@@ -7,7 +7,7 @@
 #include "watch/view.h"
 
 typedef struct {
-    char *arm, *trace;
+    char *arm, *directory;
     int seed;
     bool open; /* the trace is followed */
     ps_follow follow;

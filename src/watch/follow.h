@@ -5,22 +5,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
-#include "core/status.h"
-
-enum { PS_FOLLOW_MEMORY = 64 };
+#include "trace/trace_input.h"
 
 typedef struct {
     char *path;
-    FILE *stream;
-    uint64_t inode, device;
-    int64_t offset;              /* behind the last whole line read */
-    char last[PS_FOLLOW_MEMORY]; /* the bytes before the offset */
-    int last_length;
+    ps_trace_input *input;
     bool gone; /* there is no such file any more; what was read stays */
-    char *line;
-    size_t capacity;
 } ps_follow;
 
 /* Only regular files: reading goes back and forth. */

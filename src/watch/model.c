@@ -257,8 +257,7 @@ ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
     char buffer[400];
     const char *text = ++model->line == 1 ? ps_text_skip_mark(line) : line;
     if (model->rules == NULL) PS_TRY(ps_trace_rules_create(note_fault, model, &model->rules));
-    const char *fault = model->line == 1 ? ps_trace_file_fault(line, strlen(line)) : NULL;
-    if (fault == NULL) fault = ps_trace_line_fault(text, buffer, sizeof buffer);
+    const char *fault = ps_trace_line_fault(text, buffer, sizeof buffer);
     if (fault != NULL && !model->has_header)
         return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header (%s)", fault);
     model->is_broken = false;

@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 seconds=${1:-60}; [ $# -gt 0 ] && shift
 names=${*:-$(ls tests/fuzz/*_fuzz.c | sed 's|.*/||; s|_fuzz\.c$||')}
-libs=${LIBS:-"$(pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -llapacke -lcjson $(pkg-config --libs libpng libjpeg 2>/dev/null || echo -lpng -ljpeg) -lnifti2 -lz -lm -pthread"}
+libs=${LIBS:-"$(pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -llapacke -lcjson $(pkg-config --libs libpng libjpeg 2>/dev/null || echo -lpng -ljpeg) -lnifti2 -lz -lzstd -lm -pthread"}
 build=build/fuzz
 mkdir -p "$build"
 
