@@ -28,8 +28,8 @@ typedef struct {
     bool cut_forward, cut_gradient;
     double cases[CHECKS], violations[CHECKS], worst[CHECKS];
     uint64_t line[CHECKS];
-    /* Gradients behind shut gates of layers that name no module, in a run that has some: mostly one that the header does
-     * not name. The first such layer and line. */
+    /* Gradients behind shut gates of layers that name no module, in a run that has some: mostly one that the header
+     * does not name. The first such layer and line. */
     double unnamed;
     int unnamed_layer;
     uint64_t unnamed_line;

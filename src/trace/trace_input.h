@@ -1,6 +1,6 @@
 /* The text of a trace, wherever it is kept: plain, or compressed with gzip or zstd (told by its first bytes, whatever
- * the file is called), streamed so that memory does not grow with it. A trace that is cut off is read as far as it goes,
- * and reading may go on when the file has grown. The creator closes. */
+ * the file is called), streamed so that memory does not grow with it. A trace that is cut off is read as far as it
+ * goes, and reading may go on when the file has grown. The creator closes. */
 #ifndef PS_TRACE_TRACE_INPUT_H
 #define PS_TRACE_TRACE_INPUT_H
 
@@ -29,8 +29,8 @@ ps_status ps_packing_parse(const char *word, const char *option, ps_trace_packin
 /* By the end of a name. */
 ps_trace_packing ps_packing_of_name(const char *path);
 
-/* The trace in a directory: DIR/trace.jsonl, with the suffix of the packing that is there; the plain name where there is
- * none. PS_ERR_INPUT where there are several. Free with free. */
+/* The trace in a directory: DIR/trace.jsonl, with the suffix of the packing that is there; the plain name where there
+ * is none. PS_ERR_INPUT where there are several. Free with free. */
 ps_status ps_trace_find(const char *directory, char **path);
 /* The same where `given` is a directory, else a copy of it. */
 ps_status ps_trace_path(const char *given, char **path);

@@ -29,7 +29,7 @@ ps_status ps_trace_check_start(const char *path, uint64_t offset_bytes, uint64_t
 
 /* Length of the text once all ended records are written. */
 uint64_t ps_trace_offset(const ps_trace_writer *writer);
-/* Digest of the bytes of text that were handed to the system, from the first on: of all ended records behind a flush. */
+/* Digest of the text that was handed to the system, from the first byte on: of all ended records behind a flush. */
 uint64_t ps_trace_digest(const ps_trace_writer *writer);
 
 /* Hands all ended records to the system: they survive the death of this process; with sync, that of the machine. */
