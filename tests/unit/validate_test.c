@@ -386,7 +386,7 @@ static void what_is_no_trace_is_said(void **state) {
     assert_int_equal(status, PS_ERR_CHECK);
     free(text);
     assert_int_equal(ps_trace_validate("/nonexistent/trace", stderr, 0, NULL), PS_ERR_IO);
-    assert_int_equal(ps_trace_validate(folder, stderr, 0, NULL), PS_ERR_IO);
+    assert_int_equal(ps_trace_validate(folder, stderr, 0, NULL), PS_ERR_INPUT);
 }
 
 int main(void) {
