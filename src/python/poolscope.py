@@ -125,6 +125,8 @@ probe | layer | activation_l2 | output | L2 norm of the whole gate output
 probe | node | pool_weight_l2 | weight | L2 norm of the node's own row of the Pool Skip convolution
 """.replace("\\\n", "").strip().splitlines()]
 
+_RECORD_OF = {name: record for record, _, name, _, _ in _QUANTITIES}
+
 # The parts of an update are linear in gradient, momentum and decay under these alone; sampled steps do not have them.
 _PARTS = ("path_gradient", "path_carried", "path_decay", "path_residual", "net_gradient", "net_decay",
           "out_net_gradient")
@@ -249,11 +251,17 @@ def _tensors(value):
     return [tensor for item in value for tensor in _tensors(item)]
 
 
+def _uncompiled(act):
+    """torch.compile runs it as it is, between two pieces of compiled code."""
+    disable = getattr(getattr(torch, "compiler", None), "disable", None)
+    return disable(act) if disable is not None and act is not None else act
+
+
 class _Hook:
     """Stays with its own module: a copied or pickled model carries one that does nothing."""
 
     def __init__(self, act=None):
-        self.act = act
+        self.act = _uncompiled(act)
 
     def __call__(self, *arguments):
         return self.act(*arguments) if self.act is not None else None
@@ -729,14 +737,23 @@ def _wide(tensor):
     return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
+# Sums over images and positions, one dimension after the other: several times as fast as both at once, as are sums in 32
+# bits of what is counted, and a norm of what is squared (of 10 formulations on a map of 64 x 64 x 32 x 32: 5.5 ms against
+# 29 for zeros, 0.5 against 24 for squares, beside 77 for a convolution).
+
 def _count_zeros(output, axis):
-    return (_nodes(output, axis) == 0).sum((0, 2))
+    return (_nodes(output, axis) == 0).sum(2, dtype=torch.int32).sum(0)
 
 
 def _sum_squares(tensor, axis):
     """Of each channel."""
     nodes = _nodes(tensor.detach(), axis)
-    return (nodes * nodes).sum((0, 2), dtype=_wide(nodes))
+    nodes = nodes if nodes.dtype in (torch.float32, torch.float64) else nodes.float()
+    return torch.linalg.vector_norm(nodes, dim=2).to(_wide(nodes)).square().sum(0)
+
+
+def _sum_products(a, b, axis):
+    return _nodes(a.detach() * b.detach(), axis).sum(2).to(_wide(a)).sum(0)
 
 
 def _rows(tensor, op):
@@ -1048,8 +1065,8 @@ class _PoolObserver:
     def seen(self, y, path, output):
         if not self.listens():
             return
-        y, path, axis = y.detach(), path.detach(), self.watch.axis
-        cross = _nodes(y * path, axis).sum((0, 2), dtype=_wide(y)) * (self.watch.layer.pool.cut != "forward")
+        axis = self.watch.axis
+        cross = _sum_products(y, path, axis) * (self.watch.layer.pool.cut != "forward")
         self.watch.passed += [("pool_identity", _sum_squares(y, axis)), ("pool_path", _sum_squares(path, axis)),
                               ("pool_output", _sum_squares(output, axis)), ("pool_cross", cross)]
         if output.requires_grad:
@@ -1061,7 +1078,7 @@ class _PoolObserver:
 
     def see_path_gradient(self, gradient):
         axis = self.watch.axis
-        cross = _nodes(self.identity * gradient, axis).sum((0, 2), dtype=_wide(gradient))
+        cross = _sum_products(self.identity, gradient, axis)
         self.watch.passed += [("pool_grad_path", _sum_squares(gradient, axis)), ("pool_grad_cross", cross)]
         self.identity = None
 
@@ -1583,8 +1600,7 @@ class record:
 
     def records(self, name, layer):
         """Whether a layer can have a quantity."""
-        record = next(q[0] for q in _QUANTITIES if q[2] == name)
-        if name not in self.wanted or (record == "probe" and not self.probes):
+        if name not in self.wanted or (_RECORD_OF[name] == "probe" and not self.probes):
             return False
         weights, rectifies = layer.weight is not None, layer.rectifies
         if name in ("grad_norm_rms", "grad_zero_steps", "path", "net", "weight_start_l2", "weight_l2", "weight_l1"):
@@ -1898,7 +1914,8 @@ class record:
 
     def observe(self, watch):
         skip = watch.layer.pool
-        skip.observer = _PoolObserver(watch, lambda: self.listens(skip))
+        skip.observer = observer = _PoolObserver(watch, lambda: self.listens(skip))
+        observer.alias, observer.seen = _uncompiled(observer.alias), _uncompiled(observer.seen)
         self.hooks.append(_Undo(lambda: skip.__dict__.pop("observer", None)))
 
     def attach_optimizer(self, optimizer):
