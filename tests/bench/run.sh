@@ -2,14 +2,14 @@
 # All benchmarks into tests/bench/RESULTS.md: single convolutions against oneDNN, full steps against PyTorch, what recording and probing cost, memory-bound
 # kernels, how fast traces are read. Takes about half an hour on two idle processors; the two sides of every comparison take turns within one run.
 #   tests/bench/run.sh BUILD_FOLDER [OUTPUT]
-# PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7) and PS_BENCH_PARTS (steps conv kernels probing traces) shorten it.
+# PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7) and PS_BENCH_PARTS (steps conv kernels probing recorder traces) shorten it.
 # Parts whose other side is not installed (libdnnl-dev, PyTorch: tests/python.sh) say so in the result.
 set -eu
 cd "$(dirname "$0")/../.."
 build=$1; out=${2:-tests/bench/RESULTS.md}
 threads=${PS_BENCH_THREADS:-2}
 rounds=${PS_BENCH_ROUNDS:-7}
-parts=${PS_BENCH_PARTS:-steps conv kernels probing traces}
+parts=${PS_BENCH_PARTS:-steps conv kernels probing recorder traces}
 python=$(tests/python.sh)
 new=$(mktemp); trap 'rm -f "$new"' EXIT
 
@@ -38,6 +38,9 @@ elif [ -x "$build/tests/bench/conv_bench" ]; then part "Single convolutions" "$b
 else echo "Single convolutions: libdnnl-dev is not installed" | tee -a "$new"; fi
 if wanted kernels; then part "Memory-bound kernels" "$build/tests/bench/kernel_bench" --threads "$threads" --rounds "$rounds"; fi
 if wanted probing; then part "Probing" "$build/tests/bench/probe_bench" --rounds "$rounds"; fi
+if ! wanted recorder; then :
+elif "$python" -c 'import torch' 2>/dev/null; then part "The recorder for PyTorch" "$python" tests/bench/recorder_bench.py --threads "$threads" --rounds "$rounds"
+else echo "The recorder for PyTorch: PyTorch is not installed (make venv)" | tee -a "$new"; fi
 if wanted traces; then part "Reading traces" "$build/tests/bench/trace_bench"; fi
 cat "$new" >"$out"
 echo "Written: $out"
