@@ -637,10 +637,10 @@ static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (pass != PS_CONV_BACKWARD_DATA) {
         ps_conv_sweep sweep = ps_conv_sweep_forward(s);
         if (!lines_fit(&sweep, pass == PS_CONV_BACKWARD_WEIGHTS)) return -1.0;
-        if (pass == PS_CONV_FORWARD) return sweep_cost(&sweep);
-        return gradient_fits(s) ? gradient_cost(s) : -1.0;
+        if (pass == PS_CONV_FORWARD) return sweep_cost(&sweep) + ps_conv_far_weights(s, 0.4);
+        return gradient_fits(s) ? gradient_cost(s) + ps_conv_far_weights(s, 1.3) : -1.0;
     }
-    double cost = 0.0;
+    double cost = ps_conv_far_weights(s, 0.4);
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;

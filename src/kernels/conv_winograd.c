@@ -1,12 +1,15 @@
 /* Winograd convolution F(4x4, 3x3): 3x3 kernels with stride 1, and 3x3x3 ones (two dimensions transformed, the third
  * summed). A quarter of the multiplications of the direct algorithm, plus the transforms. 3x3 with stride 2 and padding
- * 1 takes 0.56 of them (outer taps and middle taps apart). See conv_winograd.h for the algorithm.
+ * 1 takes 0.56 of them (outer taps and middle taps apart), 5x5 with stride 1 0.36. See conv_winograd.h for the
+ * algorithm.
  *
  * Two ways of walking through the work, chosen by shape:
  * - many tiles: all weights are transformed first; a chunk of tiles is transformed, multiplied and transformed back
  *   while it stays in the second-level cache;
  * - few tiles, many weights: all tiles are transformed first; a panel of weights is transformed and used at once.
  * Backward-weights likewise: sums of groups of tiles, or blocks of the gradient over all tiles.
+ * In 3D a chunk is a slab: every slice of the input that it reaches is transformed once and multiplied by the weights
+ * of all its depth taps, but for those that lie in the padding.
  *
  * What one processor writes and another reads has to cross between their caches, which is slower than to work it out
  * again. So few threads share no transformed values: each transforms for itself what it is about to multiply, when it
@@ -35,8 +38,11 @@ enum {
     FILTERS_PER_TASK = 4,
     FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
     MANY_PRODUCTS = 96 * 96,
-    WORTH_TWO = 1 << 14, /* tiles x columns x rows of a task worth sharing: some ten microseconds */
-    OWN_THREADS = 4,     /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
+    WORTH_TWO = 1 << 14,        /* tiles x columns x rows of a task worth sharing: some ten microseconds */
+    OWN_THREADS = 4,            /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
+    SLAB_FLOATS = 192 * 1024,   /* 3D: transformed slices of a slab of the output, and its products */
+    SLAB_TILES = 8,             /* of a plane in a slab, where there are as many */
+    COLUMN_FLOATS = 256 * 1024, /* 3D: transformed columns of x and dy of a step of backward-weights */
     OWN_WEIGHTS_TILES =
         16, /* and as many tiles for each thread at least, where it is the weights that are transformed again */
     ROUND_FLOATS = 4 << 20 /* tiles of both operands of backward-weights that are transformed at once: 16 MiB */
@@ -79,10 +85,12 @@ typedef struct {
     size_t rounds, round, round_shards, shard_rounds;
     float *slots; /* of the tree, for each worker or task */
     size_t slot_floats, slots_step;
+    /* 3D: tiles of a plane; pieces of planes and of the depth that cut an image into slabs; tiles of a column step. */
+    size_t plane, plane_pieces, depth_pieces, column_tiles;
 } winograd_job;
 
 static void map_tiles(ps_winograd_map *map) {
-    int size = map->kind == PS_WINOGRAD_TRANSPOSED ? 8 : 4;
+    int size = map->kind == PS_WINOGRAD_TRANSPOSED ? 8 : map->kind == PS_WINOGRAD_FIVE ? 2 : 4;
     map->tiles_h = (map->oh + size - 1) / size;
     map->tiles_w = (map->ow + size - 1) / size;
     map->tiles = (size_t)map->n * (size_t)map->od * (size_t)map->tiles_h * (size_t)map->tiles_w;
@@ -106,6 +114,7 @@ static ps_winograd_map forward_map(const ps_conv_shape *s) {
                            .pad_h = s->pad_h,
                            .pad_w = s->pad_w};
     if (s->stride_h == 2) map.kind = PS_WINOGRAD_STRIDED;
+    if (s->kh == 5) map.kind = PS_WINOGRAD_FIVE;
     map_tiles(&map);
     return map;
 }
@@ -123,11 +132,12 @@ static ps_winograd_map backward_map(const ps_conv_shape *s) {
                            .h = ps_conv_out_h(s),
                            .w = ps_conv_out_w(s),
                            .pad_d = s->kd - 1 - s->pad_d,
-                           .pad_h = 2 - s->pad_h,
-                           .pad_w = 2 - s->pad_w};
+                           .pad_h = s->kh - 1 - s->pad_h,
+                           .pad_w = s->kw - 1 - s->pad_w};
     /* With stride 2 and padding 1, inputs 8 t to 8 t + 7 reach outputs 4 t to 4 t + 4: tiles of dy begin at their first
      * one. */
     if (s->stride_h == 2) map.kind = PS_WINOGRAD_TRANSPOSED, map.pad_h = 0, map.pad_w = 0;
+    if (s->kh == 5) map.kind = PS_WINOGRAD_FIVE;
     map_tiles(&map);
     return map;
 }
@@ -165,6 +175,12 @@ static const float *take_zeros(arena *a, int channels) {
     return zeros;
 }
 
+/* The same for the rows of slices: only lengths whose rows would fall on few sets get one more. */
+static size_t row_of(size_t channels) {
+    size_t floats = round_up(channels, 16);
+    return floats % 64 == 0 ? floats + 16 : floats;
+}
+
 static void forget(const winograd_job *job, int threads) {
     memset(job->have, 0, (size_t)threads * job->have_worker * sizeof *job->have);
 }
@@ -197,18 +213,44 @@ static size_t chunks_of(const ps_winograd_map *map) {
     return even_chunks(ps_threads_chunks(tiles, each), tiles, tiles * map->depth * (size_t)map->k);
 }
 
+/* In 3D an output slice takes the transformed slices of its taps, so neighbouring ones share most of them. A slab is
+ * what is worked on at a time: some tiles of a plane, over as many slices of an image as leave room for a few tiles. */
+static void plan_slabs(winograd_job *job, size_t *slices, size_t *positions) {
+    const ps_winograd_map *map = &job->map;
+    size_t tiles = 1, depth = 1;
+    for (job->depth_pieces = 1;; job->depth_pieces++) {
+        depth = ps_threads_chunks((size_t)map->od, job->depth_pieces);
+        *slices = depth + (size_t)map->kd - 1 < (size_t)map->d ? depth + (size_t)map->kd - 1 : (size_t)map->d;
+        size_t column = ps_winograd_products(map->kind) * (*slices * row_of((size_t)map->c) + depth * job->panel);
+        tiles = SLAB_FLOATS / column;
+        if (tiles >= SLAB_TILES || tiles >= job->plane || depth == 1) break;
+    }
+    job->plane_pieces = ps_threads_chunks(job->plane, tiles > 1 ? tiles : 1);
+    tiles = ps_threads_chunks(job->plane, job->plane_pieces);
+    job->chunks = (size_t)map->n * job->depth_pieces * job->plane_pieces;
+    *slices *= tiles, *positions = depth * tiles;
+}
+
 static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
     size_t panel = 2 * (size_t)job.kernels->lanes, products = ps_winograd_products(map->kind);
     job.panel = panel;
     job.panels = ps_threads_chunks((size_t)map->k, panel);
-    job.few_tiles = map->kd == 1 && map->tiles <= FEW_TILES && map->depth * (size_t)map->k >= MANY_WEIGHTS;
-    job.chunks = job.few_tiles ? ps_threads_chunks(map->tiles, 4) : chunks_of(map);
-    size_t tiles = job.few_tiles ? map->tiles : ps_threads_chunks(map->tiles, job.chunks), workers = (size_t)threads;
+    job.plane = (size_t)map->tiles_h * (size_t)map->tiles_w;
+    job.few_tiles = map->tiles <= FEW_TILES && map->depth * (size_t)map->k >= MANY_WEIGHTS;
+    size_t inputs = map->tiles / (size_t)map->od * (size_t)map->d, tiles = map->tiles, workers = (size_t)threads;
+    if (job.few_tiles) {
+        job.chunks = ps_threads_chunks(inputs, 4);
+    } else if (map->kd > 1) {
+        plan_slabs(&job, &inputs, &tiles);
+    } else {
+        job.chunks = chunks_of(map);
+        inputs = tiles = ps_threads_chunks(map->tiles, job.chunks);
+    }
     job.own = threads <= OWN_THREADS && (job.few_tiles || map->tiles >= OWN_WEIGHTS_TILES * workers);
     job.map.zeros = take_zeros(a, map->c);
-    job.v =
-        take_matrices(a, products, tiles, padded(map->depth), job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
+    job.v = take_matrices(a, products, inputs, map->kd > 1 ? row_of((size_t)map->c) : padded(map->depth),
+                          job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
     job.m = take_matrices(a, products, tiles, panel, workers, &job.m_worker);
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
@@ -252,19 +294,115 @@ static void convolve_tiles(void *context, size_t chunk, int worker) {
     job->kernels->input(&job->map, job->x, first, count, v);
     for (size_t panel = 0; panel < job->panels; panel++) {
         int vectors = vectors_of(job, panel);
-        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(u, panel * job->u_worker), m,
-                               false);
+        ps_winograd_product p = {
+            .kind = job->map.kind, .count = count, .depth = job->map.depth, .taps = 1, .vectors = vectors};
+        job->kernels->multiply(&p, v, moved(u, panel * job->u_worker), m);
         job->kernels->output(&job->map, m, first, count, (int)(panel * job->panel), vectors, job->bias, job->accumulate,
                              job->y);
     }
 }
 
+/* Part of an image: `tiles` of its planes, its output slices [d, end) and the input slices from z on. */
+typedef struct {
+    size_t n, first, tiles;
+    int d, end, z, z_end;
+} slab;
+
+static void find_slices(const ps_winograd_map *map, slab *s) {
+    int first = s->d - map->pad_d, end = s->end - map->pad_d + map->kd - 1;
+    s->z = first > 0 ? first : 0;
+    s->z_end = end < map->d ? end : map->d;
+}
+
+static slab slab_of(const winograd_job *job, size_t chunk) {
+    size_t piece = chunk % job->plane_pieces, deep = chunk / job->plane_pieces % job->depth_pieces;
+    slab s = {.n = chunk / job->plane_pieces / job->depth_pieces};
+    s.first = ps_threads_chunk_start(job->plane, job->plane_pieces, piece);
+    s.tiles = ps_threads_chunk_start(job->plane, job->plane_pieces, piece + 1) - s.first;
+    s.d = (int)ps_threads_chunk_start((size_t)job->map.od, job->depth_pieces, deep);
+    s.end = (int)ps_threads_chunk_start((size_t)job->map.od, job->depth_pieces, deep + 1);
+    find_slices(&job->map, &s);
+    return s;
+}
+
+/* The tiles of slice z, or of an array with so many slices an image. */
+static size_t tiles_at(const winograd_job *job, const slab *s, int slices, int z) {
+    return (s->n * (size_t)slices + (size_t)z) * job->plane + s->first;
+}
+
+typedef struct {
+    int first, end;
+} tap_range;
+
+/* The depth taps whose slices lie inside, of output slice d. */
+static tap_range taps_of(const ps_winograd_map *map, int d) {
+    int low = map->pad_d - d, high = map->pad_d - d + map->d;
+    return (tap_range){low > 0 ? low : 0, high < map->kd ? high : map->kd};
+}
+
+/* The products of a slab and `depth` channels for one panel; slices with the same taps together. v holds its slices, m
+ * its output slices. */
+static void multiply_slab(const winograd_job *job, const slab *s, size_t depth, int vectors, ps_winograd_matrices v,
+                          ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
+    const ps_winograd_map *map = &job->map;
+    ps_winograd_product p = {.kind = map->kind, .depth = depth, .vectors = vectors, .accumulate = accumulate};
+    p.v_tap = s->tiles * v.row_step;
+    for (int d = s->d, next; d < s->end; d = next) {
+        tap_range taps = taps_of(map, d), other = taps;
+        for (next = d + 1; next < s->end; next++) {
+            other = taps_of(map, next);
+            if (other.first != taps.first || other.end != taps.end) break;
+        }
+        p.count = (size_t)(next - d) * s->tiles, p.taps = (size_t)(taps.end - taps.first);
+        size_t from = (size_t)(d + taps.first - map->pad_d - s->z) * s->tiles, to = (size_t)(d - s->d) * s->tiles;
+        job->kernels->multiply(&p, moved(v, from * v.row_step), moved(u, (size_t)taps.first * depth * u.row_step),
+                               moved(m, to * m.row_step));
+    }
+}
+
+static void convolve_slab(void *context, size_t chunk, int worker) {
+    const winograd_job *job = context;
+    const ps_winograd_map *map = &job->map;
+    slab s = slab_of(job, chunk);
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
+                         m = moved(job->m, (size_t)worker * job->m_worker), u = weights_for(job, worker);
+    for (int z = s.z; z < s.z_end; z++)
+        job->kernels->input(map, job->x, tiles_at(job, &s, map->d, z), s.tiles,
+                            moved(v, (size_t)(z - s.z) * s.tiles * v.row_step));
+    for (size_t panel = 0; panel < job->panels; panel++) {
+        int vectors = vectors_of(job, panel);
+        multiply_slab(job, &s, (size_t)map->c, vectors, v, moved(u, panel * job->u_worker), m, false);
+        for (int d = s.d; d < s.end; d++)
+            job->kernels->output(map, moved(m, (size_t)(d - s.d) * s.tiles * m.row_step), tiles_at(job, &s, map->od, d),
+                                 s.tiles, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
+    }
+}
+
+/* Tiles of all the input's slices. */
+static size_t input_tiles_of(const ps_winograd_map *map) { return map->tiles / (size_t)map->od * (size_t)map->d; }
+
 static void transform_tiles(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
-    size_t first = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk);
-    size_t count = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
+    size_t tiles = input_tiles_of(&job->map), first = ps_threads_chunk_start(tiles, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(tiles, job->chunks, chunk + 1) - first;
     job->kernels->input(&job->map, job->x, first, count, moved(job->v, first * job->v.row_step));
+}
+
+/* The products of all tiles. */
+static void multiply_all(const winograd_job *job, size_t depth, int vectors, ps_winograd_matrices v,
+                         ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
+    const ps_winograd_map *map = &job->map;
+    if (map->kd == 1) {
+        ps_winograd_product p = {map->kind, map->tiles, depth, 1, 0, vectors, accumulate};
+        job->kernels->multiply(&p, v, u, m);
+        return;
+    }
+    for (size_t n = 0; n < (size_t)map->n; n++) {
+        slab s = {.n = n, .tiles = job->plane, .end = map->od, .z_end = map->d};
+        multiply_slab(job, &s, depth, vectors, moved(v, tiles_at(job, &s, map->d, 0) * v.row_step), u,
+                      moved(m, tiles_at(job, &s, map->od, 0) * m.row_step), accumulate);
+    }
 }
 
 static void convolve_panel(void *context, size_t panel, int worker) {
@@ -274,12 +412,11 @@ static void convolve_panel(void *context, size_t panel, int worker) {
                          m = moved(job->m, (size_t)worker * job->m_worker);
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker);
     int vectors = vectors_of(job, panel);
-    if (job->own && is_new(job, worker, 0)) job->kernels->input(map, job->x, 0, map->tiles, v);
+    if (job->own && is_new(job, worker, 0)) job->kernels->input(map, job->x, 0, input_tiles_of(map), v);
     for (int c = 0; c < map->c; c += job->channel_block) {
         int last = map->c - c < job->channel_block ? map->c : c + job->channel_block;
         job->kernels->weights(map, job->w, job->flipped, (int)panel, c, last, u);
-        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(v, (size_t)c), u, m,
-                               c > 0);
+        multiply_all(job, (size_t)(last - c), vectors, moved(v, (size_t)c), u, m, c > 0);
     }
     job->kernels->output(map, m, 0, map->tiles, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
 }
@@ -295,7 +432,7 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
         ps_threads_run(threads, job.panels, convolve_panel, &job);
     } else {
         if (!job.own) ps_threads_run(threads, job.panels * job.channel_blocks, transform_weights, &job);
-        ps_threads_run(threads, job.chunks, convolve_tiles, &job);
+        ps_threads_run(threads, job.chunks, map->kd > 1 ? convolve_slab : convolve_tiles, &job);
     }
 }
 
@@ -356,23 +493,34 @@ static size_t plan_round_tiles(winograd_job *job, size_t most) {
     return ps_shards_start(shards, job->round_shards) * job->groups.items;
 }
 
+/* Tiles of both operands that a round may hold. */
+static size_t round_tiles(const ps_winograd_map *map) {
+    return ROUND_FLOATS / (ps_winograd_products(map->kind) * (size_t)(map->c + map->k));
+}
+
+/* Of the input, the tiles beside so many of the output; in 3D those are whole images'. */
+static size_t input_tiles_at(const ps_winograd_map *map, size_t tiles) {
+    return tiles / (size_t)map->od * (size_t)map->d;
+}
+
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
     job->filter_blocks = ps_threads_chunks(k, FILTER_BLOCK);
     job->filter_block = (int)round_up(ps_threads_chunks(k, job->filter_blocks), 16);
     job->filter_blocks = ps_threads_chunks(k, (size_t)job->filter_block);
-    job->channel_blocks = ps_threads_chunks(map->depth, panel);
-    size_t tiles = plan_round_tiles(job, ROUND_FLOATS / (products * (map->depth + k)));
+    job->channel_blocks = ps_threads_chunks((size_t)map->c, panel);
+    size_t tiles = plan_round_tiles(job, round_tiles(map));
     job->own = threads <= OWN_THREADS;
     size_t owners = job->own ? (size_t)threads : 1;
-    job->v = take_panels(a, products, tiles, map->depth, panel, owners, &job->v_worker);
+    job->v = take_panels(a, products, input_tiles_at(map, tiles), (size_t)map->c, panel, owners, &job->v_worker);
     job->g = take_panels(a, products, tiles, k, (size_t)job->filter_block, owners, &job->g_worker);
     take_records(job, a, threads, job->filter_blocks + job->channel_blocks);
-    size_t tasks = job->filter_blocks * job->channel_blocks;
+    size_t tasks = job->filter_blocks * job->channel_blocks * (size_t)map->kd;
     job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)job->filter_block, panel,
                            job->shard_rounds == 1 ? (size_t)threads : tasks, &job->u_worker);
-    take_slots(job, a, (size_t)job->filter_block * 9 * panel, job->rounds == 1 ? (size_t)threads : tasks);
+    take_slots(job, a, (size_t)job->filter_block * ps_winograd_taps(map->kind) * panel,
+               job->rounds == 1 ? (size_t)threads : tasks);
 }
 
 static void plan_groups(winograd_job *job, arena *a, int threads) {
@@ -386,16 +534,40 @@ static void plan_groups(winograd_job *job, arena *a, int threads) {
                            &job->g_worker);
     job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups.count,
                            &job->u_worker);
-    take_slots(job, a, FILTERS_PER_TASK * map->depth * 9, (size_t)threads);
+    take_slots(job, a, FILTERS_PER_TASK * map->depth * ps_winograd_taps(map->kind), (size_t)threads);
+}
+
+/* In 3D a group is a leaf of the plane's tiles, over the whole depth: its columns share all slices. */
+static void plan_columns(winograd_job *job, arena *a, int threads) {
+    const ps_winograd_map *map = &job->map;
+    size_t products = ps_winograd_products(map->kind), c = row_of((size_t)map->c), k = row_of((size_t)map->k);
+    size_t column = products * ((size_t)map->d * c + (size_t)map->od * k), wanted = ps_reduce_batch((size_t)map->n);
+    job->column_tiles = COLUMN_FLOATS / column > 1 ? COLUMN_FLOATS / column : 1;
+    wanted = ps_threads_chunks(wanted * job->plane, job->column_tiles);
+    job->groups = ps_leaves_of((size_t)map->n, job->plane, wanted < GROUPS ? wanted : GROUPS);
+    job->v = take_matrices(a, products, (size_t)map->d * job->column_tiles, c, (size_t)threads, &job->v_worker);
+    job->g = take_matrices(a, products, (size_t)map->od * job->column_tiles, k, (size_t)threads, &job->g_worker);
+    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, (size_t)map->kd * round_up((size_t)map->c, 16),
+                           job->groups.count, &job->u_worker);
+    take_slots(job, a, FILTERS_PER_TASK * map->depth * ps_winograd_taps(map->kind), (size_t)threads);
+}
+
+/* In 3D a round holds whole images. */
+static bool rounds_fit(const winograd_job *job) {
+    const ps_winograd_map *map = &job->map;
+    if (map->depth * (size_t)map->k < MANY_PRODUCTS) return false;
+    return map->kd == 1 || ps_shards_largest(&job->groups.shards) * job->groups.items <= round_tiles(map);
 }
 
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
     job.panel = 2 * (size_t)job.kernels->lanes;
-    job.few_tiles = map->kd == 1 && map->depth * (size_t)map->k >= MANY_PRODUCTS;
     job.map.zeros = take_zeros(a, map->c > map->k ? map->c : map->k);
     job.groups = ps_leaves_of((size_t)map->n, map->tiles / (size_t)map->n, 1);
+    job.plane = (size_t)map->tiles_h * (size_t)map->tiles_w;
+    job.few_tiles = rounds_fit(&job);
     if (job.few_tiles) plan_rounds(&job, a, threads);
+    else if (map->kd > 1) plan_columns(&job, a, threads);
     else plan_groups(&job, a, threads);
     return job;
 }
@@ -415,8 +587,11 @@ static void transform_both(void *context, size_t chunk, int worker) {
     size_t begin = round_start(job, job->round), tiles = round_start(job, job->round + 1) - begin;
     size_t first = ps_threads_chunk_start(tiles, job->chunks, chunk),
            count = ps_threads_chunk_start(tiles, job->chunks, chunk + 1) - first;
-    job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
     job->kernels->gradient(&job->map, job->dy, begin + first, count, moved(job->g, first * job->g.row_step));
+    begin = input_tiles_at(&job->map, begin), tiles = input_tiles_at(&job->map, tiles);
+    first = ps_threads_chunk_start(tiles, job->chunks, chunk);
+    count = ps_threads_chunk_start(tiles, job->chunks, chunk + 1) - first;
+    job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
 }
 
 /* This worker's own tiles of a block of filters and of a panel of channels. */
@@ -428,22 +603,38 @@ static void transform_own(const winograd_job *job, int worker, size_t block, siz
     if (is_new(job, worker, block))
         job->kernels->gradient(&map, job->dy, begin, tiles, moved(job->g, (size_t)worker * job->g_worker));
     if (is_new(job, worker, job->filter_blocks + panel))
-        job->kernels->input(&map, job->x, begin, tiles, moved(job->v, (size_t)worker * job->v_worker));
+        job->kernels->input(&map, job->x, input_tiles_at(&map, begin), input_tiles_at(&map, tiles),
+                            moved(job->v, (size_t)worker * job->v_worker));
 }
 
-/* Filters [k0, k0 + rows) and channels [c0, c0 + channels) of the gradient. */
+/* Filters [k0, k0 + rows) and channels [c0, c0 + channels) of the gradient, depth tap td. */
 typedef struct {
     size_t number, filters, panel; /* of all blocks; among those of filters and of channels */
-    int k0, rows, c0, channels;
+    int k0, rows, c0, channels, td;
 } block;
 
 static block block_of(const winograd_job *job, size_t chunk) {
     const ps_winograd_map *map = &job->map;
-    block b = {.number = chunk, .filters = chunk % job->filter_blocks, .panel = chunk / job->filter_blocks};
+    block b = {.number = chunk, .filters = chunk % job->filter_blocks};
+    b.td = (int)(chunk / job->filter_blocks % (size_t)map->kd);
+    b.panel = chunk / job->filter_blocks / (size_t)map->kd;
     b.k0 = (int)b.filters * job->filter_block, b.c0 = (int)(b.panel * job->panel);
     b.rows = map->k - b.k0 < job->filter_block ? map->k - b.k0 : job->filter_block;
     b.channels = map->c - b.c0 < (int)job->panel ? map->c - b.c0 : (int)job->panel;
     return b;
+}
+
+/* Where the slices of dy begin that a depth tap brings together with slices of x, and how many tiles those are of
+ * `tiles` of each. */
+typedef struct {
+    size_t g, v, count;
+} v_and_g;
+
+static v_and_g meet(const ps_winograd_map *map, int td, size_t tiles) {
+    int shift = td - map->pad_d, first = shift < 0 ? -shift : 0,
+        end = map->d - shift < map->od ? map->d - shift : map->od;
+    if (end <= first) return (v_and_g){0, 0, 0};
+    return (v_and_g){(size_t)first * tiles, (size_t)(first + shift) * tiles, (size_t)(end - first) * tiles};
 }
 
 /* The products of a shard, or of a round's part of it, in u. */
@@ -453,18 +644,28 @@ static void multiply_shard(const winograd_job *job, const block *b, size_t shard
         first = ps_shards_start(&job->groups.shards, shard) * job->groups.items;
         end = ps_shards_start(&job->groups.shards, shard + 1) * job->groups.items;
     }
-    size_t rows = first - begin;
-    job->kernels->outer(
-        job->map.kind, end - first, b->rows, b->channels,
-        moved(job->g, (size_t)worker * job->g_worker + b->filters * job->g.panel_step + rows * job->g.row_step),
-        moved(job->v, (size_t)worker * job->v_worker + b->panel * job->v.panel_step + rows * job->v.row_step), u,
-        job->round % job->shard_rounds > 0);
+    ps_winograd_matrices g = moved(job->g, (size_t)worker * job->g_worker + b->filters * job->g.panel_step),
+                         v = moved(job->v, (size_t)worker * job->v_worker + b->panel * job->v.panel_step);
+    size_t row = first - begin, rows = end - first;
+    if (job->map.kd == 1) {
+        job->kernels->outer(job->map.kind, rows, b->rows, b->channels, moved(g, row * g.row_step),
+                            moved(v, row * v.row_step), u, job->round % job->shard_rounds > 0);
+        return;
+    }
+    for (size_t done = 0; done < rows; done += job->groups.items) {
+        v_and_g at = meet(&job->map, b->td, job->plane);
+        job->kernels->outer(job->map.kind, at.count, b->rows, b->channels, moved(g, (row + done + at.g) * g.row_step),
+                            moved(v, (input_tiles_at(&job->map, row + done) + at.v) * v.row_step), u, done > 0);
+    }
 }
 
 static void write_block(const winograd_job *job, const block *b, const float *sum) {
-    for (size_t row = 0; row < (size_t)b->rows * 9; row++)
-        memcpy(job->y + ((size_t)b->k0 * 9 + row) * (size_t)job->map.c + b->c0, sum + row * job->panel,
+    size_t taps = ps_winograd_taps(job->map.kind), kd = (size_t)job->map.kd;
+    for (size_t row = 0; row < (size_t)b->rows * taps; row++) {
+        size_t slice = ((size_t)b->k0 + row / taps) * kd + (size_t)b->td;
+        memcpy(job->y + (slice * taps + row % taps) * (size_t)job->map.c + b->c0, sum + row * job->panel,
                (size_t)b->channels * sizeof *sum);
+    }
 }
 
 /* A shard's gradient from its products, added along the tree. */
@@ -472,9 +673,9 @@ static void add_shard(const winograd_job *job, const block *b, size_t shard, int
     size_t shards = job->groups.shards.count, copy = job->rounds == 1 ? (size_t)worker : b->number;
     float *slots = job->slots + copy * job->slots_step;
     ps_winograd_map own = job->map;
-    own.c = (int)job->panel;
+    own.c = (int)job->panel, own.kd = 1;
     if (shards == 1) {
-        job->kernels->weights_gradient(&job->map, u, 1, 0, b->k0, b->rows, 0, b->c0, b->channels, job->y);
+        job->kernels->weights_gradient(&job->map, u, 1, 0, b->k0, b->rows, b->td, b->c0, b->channels, job->y);
         return;
     }
     job->kernels->weights_gradient(&own, u, 1, 0, 0, b->rows, 0, 0, b->channels,
@@ -502,7 +703,7 @@ static void run_rounds(winograd_job *job, ps_threads *threads) {
         job->chunks = ps_threads_chunks(round_start(job, job->round + 1) - round_start(job, job->round), 4);
         if (job->own) forget(job, ps_threads_count(threads));
         else ps_threads_run(threads, job->chunks, transform_both, job);
-        ps_threads_run(threads, job->filter_blocks * job->channel_blocks, gradient_block, job);
+        ps_threads_run(threads, job->filter_blocks * job->channel_blocks * (size_t)job->map.kd, gradient_block, job);
     }
 }
 
@@ -521,12 +722,40 @@ static void gradient_group(void *context, size_t group, int worker) {
     }
 }
 
+/* A group in 3D: columns of tiles over the whole depth. */
+static void gradient_columns(void *context, size_t group, int worker) {
+    const winograd_job *job = context;
+    const ps_winograd_map *map = &job->map;
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
+                         g = moved(job->g, (size_t)worker * job->g_worker);
+    ps_winograd_matrices u = moved(job->u, group * job->u_worker);
+    size_t begin = ps_leaves_start(&job->groups, group), end = ps_leaves_start(&job->groups, group + 1);
+    slab s = {.n = 0};
+    for (size_t at = begin; at < end; at += s.tiles) {
+        s.n = at / job->plane, s.first = at % job->plane, s.tiles = job->column_tiles;
+        if (s.tiles > end - at) s.tiles = end - at;
+        if (s.tiles > job->plane - s.first) s.tiles = job->plane - s.first;
+        for (int z = 0; z < map->d; z++)
+            job->kernels->input(map, job->x, tiles_at(job, &s, map->d, z), s.tiles,
+                                moved(v, (size_t)z * s.tiles * v.row_step));
+        for (int d = 0; d < map->od; d++)
+            job->kernels->gradient(map, job->dy, tiles_at(job, &s, map->od, d), s.tiles,
+                                   moved(g, (size_t)d * s.tiles * g.row_step));
+        for (int td = 0; td < map->kd; td++) {
+            v_and_g both = meet(map, td, s.tiles);
+            job->kernels->outer(map->kind, both.count, map->k, map->c, moved(g, both.g * g.row_step),
+                                moved(v, both.v * v.row_step), moved(u, (size_t)td * round_up((size_t)map->c, 16)),
+                                at > begin);
+        }
+    }
+}
+
 /* The gradient of some filters over a shard, from its groups' products in their order. */
 static void transform_shard(const winograd_job *job, size_t shard, int k0, int rows, float *dw) {
     const ps_winograd_map *map = &job->map;
     for (int td = 0; td < map->kd; td++) {
-        size_t from =
-            shard * job->groups.parts * job->u_worker + (size_t)k0 * job->u.row_step + (size_t)td * (size_t)map->c;
+        size_t from = shard * job->groups.parts * job->u_worker + (size_t)k0 * job->u.row_step +
+                      (size_t)td * round_up((size_t)map->c, 16);
         job->kernels->weights_gradient(map, moved(job->u, from), job->groups.parts, job->u_worker, 0, rows, td, 0,
                                        map->c, dw);
     }
@@ -536,7 +765,8 @@ static void sum_groups(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
     size_t k = (size_t)job->map.k, first = chunk * FILTERS_PER_TASK, shards = job->groups.shards.count;
     int rows = k - first < FILTERS_PER_TASK ? (int)(k - first) : FILTERS_PER_TASK;
-    float *dw = job->y + first * job->map.depth * 9, *slots = job->slots + (size_t)worker * job->slots_step;
+    size_t filter = job->map.depth * ps_winograd_taps(job->map.kind);
+    float *dw = job->y + first * filter, *slots = job->slots + (size_t)worker * job->slots_step;
     if (shards == 1) {
         transform_shard(job, 0, (int)first, rows, dw);
         return;
@@ -545,7 +775,7 @@ static void sum_groups(void *context, size_t chunk, int worker) {
         transform_shard(job, shard, (int)first, rows, ps_tree_slot(slots, job->slot_floats, shard));
         ps_tree_add(slots, job->slot_floats, shard);
     }
-    memcpy(dw, slots, (size_t)rows * job->map.depth * 9 * sizeof *dw);
+    memcpy(dw, slots, (size_t)rows * filter * sizeof *dw);
 }
 
 void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
@@ -559,7 +789,7 @@ void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *
     if (job.few_tiles) {
         run_rounds(&job, threads);
     } else {
-        ps_threads_run(threads, job.groups.count, gradient_group, &job);
+        ps_threads_run(threads, job.groups.count, map.kd > 1 ? gradient_columns : gradient_group, &job);
         ps_threads_run(threads, ps_threads_chunks((size_t)map.k, FILTERS_PER_TASK), sum_groups, &job);
     }
 }
@@ -578,24 +808,30 @@ static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int 
 }
 
 static bool winograd_can(const ps_conv_shape *s) {
-    if (s->kh != 3 || s->kw != 3 || s->dilation_h != 1 || s->dilation_w != 1 || s->groups != 1) return false;
+    if (s->kh != s->kw || (s->kh != 3 && s->kh != 5) || s->dilation_h != 1 || s->dilation_w != 1 || s->groups != 1)
+        return false;
     if (s->stride_d != 1 || (s->kd > 1 && s->dilation_d != 1) || s->pad_d > s->kd - 1) return false;
-    if (s->stride_h == 2 && s->stride_w == 2) return s->pad_h == 1 && s->pad_w == 1;
-    return s->stride_h == 1 && s->stride_w == 1 && s->pad_h <= 2 && s->pad_w <= 2;
+    if (s->stride_h == 2 && s->stride_w == 2) return s->kh == 3 && s->pad_h == 1 && s->pad_w == 1;
+    return s->stride_h == 1 && s->stride_w == 1 && s->pad_h < s->kh && s->pad_w < s->kw;
 }
 
-bool ps_winograd_can_select(const ps_conv_shape *s) { return winograd_can(s) && s->stride_h == 1; }
+bool ps_winograd_can_select(const ps_conv_shape *s) { return winograd_can(s) && s->kh == 3 && s->stride_h == 1; }
 
 static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!winograd_can(s)) return -1.0;
     ps_winograd_map map = pass == PS_CONV_BACKWARD_DATA ? backward_map(s) : forward_map(s);
-    double lanes = 8.0, k = (double)round_up((size_t)map.k, (size_t)lanes),
-           c = (double)round_up(map.depth, (size_t)lanes);
-    double tiles = (double)map.tiles, products = (double)ps_winograd_products(map.kind);
-    /* In 3D the gradients in Winograd's domain outgrow the caches: few tiles are not worth their passes. */
-    double passes = pass == PS_CONV_BACKWARD_WEIGHTS && s->kd > 1 ? 2.0 * PS_WINOGRAD_WEIGHTS * c * k : 0.0;
-    return passes + 2000.0 + products * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k)) +
-           PS_WINOGRAD_WEIGHTS * 0.1 * c * k;
+    size_t lanes = 8;
+    double k = (double)round_up((size_t)map.k, lanes), c = (double)round_up((size_t)map.c, lanes), each = c * k;
+    double inputs = (double)input_tiles_of(&map), tiles = (double)map.tiles, taps = 0.0, places = 0.0;
+    double products = (double)ps_winograd_products(map.kind);
+    for (int d = 0; d < map.od; d++) taps += (double)(taps_of(&map, d).end - taps_of(&map, d).first) / map.od;
+    /* One of the two is not cut into vectors. To find a tile's inputs counts where there is little else. */
+    if (map.kd > 1) each = pass == PS_CONV_BACKWARD_WEIGHTS ? c * map.k : map.c * k;
+    bool narrow = map.kind == PS_WINOGRAD_FIVE && c + k <= 16 && pass != PS_CONV_BACKWARD_WEIGHTS;
+    if (map.kd > 1 || narrow) places = 60.0 * (inputs + tiles);
+    return 2000.0 + products * (tiles * taps * each / 50.0 + 0.15 * (inputs * c + tiles * k)) + places +
+           PS_WINOGRAD_WEIGHTS * 0.1 * map.kd * c * k +
+           ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : 0.45);
 }
 
 const ps_conv_method ps_conv_method_winograd4 = {

@@ -2,7 +2,8 @@
  *
  * F(4x4, 3x3): an output tile of 4x4 comes from an input tile of 6x6 by 36 products instead of 144. The 36 products of
  * all tiles and channels are 36 matrix products, numbered t = 6 i + j. Tiles are numbered over images, depth, rows,
- * columns. In 3D the depth taps stand beside the channels: column td * c + channel of a matrix, kd * c columns in all.
+ * columns. In 3D the products of the depth taps are added up: what is transformed is a slice of the input, and every
+ * output slice takes its taps' slices from there.
  * Source: Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016; interpolation points 0, +-5/8, +-3/2
  * and infinity, whose smaller powers lose about half as many digits as 0, +-1, +-2 do. */
 #ifndef PS_KERNELS_CONV_WINOGRAD_H
@@ -23,11 +24,16 @@ typedef enum {
     PS_WINOGRAD_UNIT,       /* stride 1: 6x6 inputs to 4x4 outputs */
     PS_WINOGRAD_STRIDED,    /* stride 2: 9x9 inputs to 4x4 outputs */
     PS_WINOGRAD_TRANSPOSED, /* backward-data of stride 2: 5x5 inputs to 8x8 outputs */
+    PS_WINOGRAD_FIVE,       /* kernels of 5x5, stride 1: F(2x2, 5x5), 6x6 inputs to 2x2 outputs, the same points */
     PS_WINOGRAD_KINDS
 } ps_winograd_kind;
 
 enum { PS_WINOGRAD_WEIGHTS = 36 };
-static inline size_t ps_winograd_products(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 36 : 81; }
+static inline size_t ps_winograd_products(ps_winograd_kind kind) {
+    return kind == PS_WINOGRAD_STRIDED || kind == PS_WINOGRAD_TRANSPOSED ? 81 : 36;
+}
+/* Taps of a kernel in two dimensions. */
+static inline size_t ps_winograd_taps(ps_winograd_kind kind) { return kind == PS_WINOGRAD_FIVE ? 25 : 9; }
 
 /* What Pool Skip keeps of a map: of every window of ed x e x e positions and channel, the one whose number (in scan
  * order) is in `winners` [n][windows_d][windows_h][windows_w][c]; NULL: the first one. Everything else, the remainder
@@ -70,22 +76,30 @@ typedef struct {
     size_t step, row_step, panel, panel_step;
 } ps_winograd_matrices;
 
+/* m (+)= sum over `taps` of v u for `count` tiles, `depth` columns and a panel of 1 or 2 vectors; from tap to tap v
+ * moves v_tap floats on, u `depth` rows. */
+typedef struct {
+    ps_winograd_kind kind;
+    size_t count, depth, taps, v_tap;
+    int vectors;
+    bool accumulate;
+} ps_winograd_product;
+
 typedef struct {
     int lanes; /* of a vector; panels of weights are two vectors wide, the last one may be one vector wide */
     int rows;  /* of a register block */
-    /* Input tiles [first, first + count) into rows of v: map.columns of every depth tap and zeros up to a whole
-     * vector. */
+    /* Tiles [first, first + count) of the input's slices, as if they were those of the output, into rows of v:
+     * map.columns and zeros up to a whole vector. */
     void (*input)(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v);
-    /* 4x4 tiles of dy [n][od][oh][ow][k] into rows of v, channels map.rows, for backward-weights. */
+    /* 4x4 (5x5 kernels: 2x2) tiles of dy [n][od][oh][ow][k] into rows of v, channels map.rows, for backward-weights. */
     void (*gradient)(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v);
-    /* Weights [map.k][kd][3][3][map.c] (flipped: the forward weights [map.c][kd][3][3][map.k] turned round, for
+    /* Weights [map.k][kd][kh][kw][map.c] (flipped: the forward weights [map.c][kd][kh][kw][map.k] turned round, for
      * backward-data), channels [first, last) of panel `panel`, into rows of u: row td * (last - first) + channel -
      * first holds a panel. */
     void (*weights)(const ps_winograd_map *map, const float *w, bool flipped, int panel, int first, int last,
                     ps_winograd_matrices u);
-    /* m (+)= v u for `count` tiles, `depth` columns and a panel of 1 or 2 vectors. */
-    void (*multiply)(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v,
-                     ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate);
+    void (*multiply)(const ps_winograd_product *product, ps_winograd_matrices v, ps_winograd_matrices u,
+                     ps_winograd_matrices m);
     /* Output tiles from m (one panel's channels from `channel` on) to y, with bias (may be NULL), overwriting or
      * adding. */
     void (*output)(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel,
@@ -93,7 +107,7 @@ typedef struct {
     /* u (+)= g' v over `count` tiles: rows [0, rows) of g's columns by `columns` (whole vectors) columns of v. */
     void (*outer)(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g,
                   ps_winograd_matrices v, ps_winograd_matrices u, bool accumulate);
-    /* dw [k][kd][3][3][c]: filters [k0, k0 + rows), depth tap td, channels [c0, c0 + channels), from the sum of
+    /* dw [k][kd][kh][kw][c]: filters [k0, k0 + rows), depth tap td, channels [c0, c0 + channels), from the sum of
      * `groups` matrices u (group_step floats apart, added in order) whose row 0, column 0 is filter k0, channel c0. */
     void (*weights_gradient)(const ps_winograd_map *map, ps_winograd_matrices u, size_t groups, size_t group_step,
                              int k0, int rows, int td, int c0, int channels, float *dw);

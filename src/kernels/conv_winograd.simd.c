@@ -5,11 +5,17 @@
 #include "kernels/simd_vector.h"
 
 /* Sizes along one axis; `kind` is a constant wherever it matters for speed. */
-INLINE int inputs_of(ps_winograd_kind kind) {
-    return kind == PS_WINOGRAD_UNIT ? 6 : kind == PS_WINOGRAD_STRIDED ? 9 : 5;
+INLINE bool is_unit(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT || kind == PS_WINOGRAD_FIVE; }
+INLINE int inputs_of(ps_winograd_kind kind) { return is_unit(kind) ? 6 : kind == PS_WINOGRAD_STRIDED ? 9 : 5; }
+INLINE int products_of(ps_winograd_kind kind) { return is_unit(kind) ? 6 : 9; }
+INLINE int outputs_of(ps_winograd_kind kind) {
+    return kind == PS_WINOGRAD_TRANSPOSED ? 8 : kind == PS_WINOGRAD_FIVE ? 2 : 4;
 }
-INLINE int products_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 6 : 9; }
-INLINE int outputs_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_TRANSPOSED ? 8 : 4; }
+INLINE int input_step_of(ps_winograd_kind kind) {
+    return kind == PS_WINOGRAD_STRIDED ? 8 : kind == PS_WINOGRAD_FIVE ? 2 : 4;
+}
+INLINE int gradients_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_FIVE ? 2 : 4; } /* of a tile of dy */
+INLINE int taps_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_FIVE ? 5 : 3; }
 enum { MOST = 9 }; /* of any of them */
 
 /* Interpolation points +-A and +-B, their squares and cubes. All exact in binary. */
@@ -19,6 +25,8 @@ enum { MOST = 9 }; /* of any of them */
 #define B2 2.25f
 #define A3 0.244140625f
 #define B3 3.375f
+#define A4 0.152587890625f
+#define B4 5.0625f
 
 /* Rows of the input transform: coefficients of m(x) / (x - p) for m = x (x^2 - A2) (x^2 - B2). */
 INLINE void unit_input_line(const vf d[6], vf out[6]) {
@@ -76,6 +84,44 @@ INLINE void unit_weights_gradient_line(const vf u[6], vf out[3]) {
     out[2] = fma_(splat(A2 * NA), sum_a, fma_(splat(B2 * NB), sum_b, u[5]));
 }
 
+/* Kernels of 5 and tiles of 2 with the same points: the same input transform, the others' counterparts. */
+INLINE void five_gradient_line(const vf y[2], vf out[6]) {
+    vf odd_a = splat(A) * y[1], odd_b = splat(B) * y[1];
+    out[0] = y[0];
+    out[1] = y[0] + odd_a;
+    out[2] = y[0] - odd_a;
+    out[3] = y[0] + odd_b;
+    out[4] = y[0] - odd_b;
+    out[5] = y[1];
+}
+
+INLINE void five_output_line(const vf m[6], vf out[2]) {
+    out[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    out[1] = fma_(splat(A), m[1] - m[2], fma_(splat(B), m[3] - m[4], m[5]));
+}
+
+INLINE void five_weights_line(const vf g[5], vf out[6]) {
+    vf even_a = fma_(splat(A4 * NA), g[4], fma_(splat(A2 * NA), g[2], splat(NA) * g[0]));
+    vf odd_a = fma_(splat(A3 * NA), g[3], splat(A * NA) * g[1]);
+    vf even_b = fma_(splat(B4 * NB), g[4], fma_(splat(B2 * NB), g[2], splat(NB) * g[0]));
+    vf odd_b = fma_(splat(B3 * NB), g[3], splat(B * NB) * g[1]);
+    out[0] = splat(N0) * g[0];
+    out[1] = even_a + odd_a;
+    out[2] = even_a - odd_a;
+    out[3] = even_b + odd_b;
+    out[4] = even_b - odd_b;
+    out[5] = g[4];
+}
+
+INLINE void five_weights_gradient_line(const vf u[6], vf out[5]) {
+    vf sum_a = u[1] + u[2], sum_b = u[3] + u[4], difference_a = u[1] - u[2], difference_b = u[3] - u[4];
+    out[0] = fma_(splat(N0), u[0], fma_(splat(NA), sum_a, splat(NB) * sum_b));
+    out[1] = fma_(splat(A * NA), difference_a, splat(B * NB) * difference_b);
+    out[2] = fma_(splat(A2 * NA), sum_a, splat(B2 * NB) * sum_b);
+    out[3] = fma_(splat(A3 * NA), difference_a, splat(B3 * NB) * difference_b);
+    out[4] = fma_(splat(A4 * NA), sum_a, fma_(splat(B4 * NB), sum_b, u[5]));
+}
+
 /* The same for a kernel of 2 with points 0, 1, -1, 2 and infinity. */
 INLINE void pair_input_line(const vf d[5], vf out[5]) {
     vf two = splat(2.0f);
@@ -106,7 +152,7 @@ INLINE void pair_output_line(const vf m[5], vf out[4]) {
 /* The transforms of one axis for each kind. With stride 2, entries 0 to 4 are those of the outer taps and the last ones
  * those of the middle tap, which needs no transform. */
 INLINE void input_line(ps_winograd_kind kind, const vf *d, vf *out) {
-    if (kind == PS_WINOGRAD_UNIT) {
+    if (is_unit(kind)) {
         unit_input_line(d, out);
     } else if (kind == PS_WINOGRAD_STRIDED) {
         vf outer[5] = {d[0], d[2], d[4], d[6], d[8]};
@@ -118,9 +164,11 @@ INLINE void input_line(ps_winograd_kind kind, const vf *d, vf *out) {
     }
 }
 
-INLINE void gradient_line(ps_winograd_kind kind, const vf y[4], vf *out) {
+INLINE void gradient_line(ps_winograd_kind kind, const vf *y, vf *out) {
     if (kind == PS_WINOGRAD_UNIT) {
         unit_gradient_line(y, out);
+    } else if (kind == PS_WINOGRAD_FIVE) {
+        five_gradient_line(y, out);
     } else {
         pair_gradient_line(y, out);
         for (int i = 0; i < 4; i++) out[5 + i] = y[i];
@@ -131,6 +179,10 @@ INLINE void output_line(ps_winograd_kind kind, const vf *m, vf *out) {
     vf outer[4];
     if (kind == PS_WINOGRAD_UNIT) {
         unit_output_line(m, out);
+        return;
+    }
+    if (kind == PS_WINOGRAD_FIVE) {
+        five_output_line(m, out);
         return;
     }
     pair_output_line(m, outer);
@@ -144,9 +196,13 @@ INLINE void output_line(ps_winograd_kind kind, const vf *m, vf *out) {
     }
 }
 
-INLINE void weights_line(ps_winograd_kind kind, const vf g[3], vf out[6]) {
+INLINE void weights_line(ps_winograd_kind kind, const vf *g, vf out[6]) {
     if (kind == PS_WINOGRAD_UNIT) {
         unit_weights_line(g, out);
+        return;
+    }
+    if (kind == PS_WINOGRAD_FIVE) {
+        five_weights_line(g, out);
         return;
     }
     out[0] = splat(0.5f) * g[0];
@@ -157,9 +213,13 @@ INLINE void weights_line(ps_winograd_kind kind, const vf g[3], vf out[6]) {
     out[5] = g[1];
 }
 
-INLINE void weights_gradient_line(ps_winograd_kind kind, const vf u[6], vf out[3]) {
+INLINE void weights_gradient_line(ps_winograd_kind kind, const vf u[6], vf *out) {
     if (kind == PS_WINOGRAD_UNIT) {
         unit_weights_gradient_line(u, out);
+        return;
+    }
+    if (kind == PS_WINOGRAD_FIVE) {
+        five_weights_gradient_line(u, out);
         return;
     }
     vf sixth = splat(1.0f / 6.0f), half = splat(0.5f);
@@ -172,12 +232,13 @@ typedef struct {
     int n, d, y, x; /* y, x: in tiles */
 } tile_place;
 
-INLINE tile_place place_of(const ps_winograd_map *map, size_t tile) {
+/* slices: of the array whose tiles are counted, the input or the output. */
+INLINE tile_place place_of(const ps_winograd_map *map, int slices, size_t tile) {
     tile_place p;
     p.x = (int)(tile % (size_t)map->tiles_w), tile /= (size_t)map->tiles_w;
     p.y = (int)(tile % (size_t)map->tiles_h), tile /= (size_t)map->tiles_h;
-    p.d = (int)(tile % (size_t)map->od);
-    p.n = (int)(tile / (size_t)map->od);
+    p.d = (int)(tile % (size_t)slices);
+    p.n = (int)(tile / (size_t)slices);
     return p;
 }
 
@@ -189,14 +250,13 @@ typedef struct {
 } tile_inputs;
 
 /* Where each input of a tile lies; padding points at zeros. */
-INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p, int td,
+INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p,
                          const float **from) {
-    int size = inputs_of(kind), step = kind == PS_WINOGRAD_STRIDED ? 8 : 4;
-    int z = p.d + td - map->pad_d, y0 = step * p.y - map->pad_h, x0 = step * p.x - map->pad_w;
-    size_t lines = ((size_t)p.n * (size_t)map->d + (size_t)(z < 0 ? 0 : z)) * (size_t)map->h;
-    bool depth_inside = z >= 0 && z < map->d;
+    int size = inputs_of(kind), step = input_step_of(kind);
+    int y0 = step * p.y - map->pad_h, x0 = step * p.x - map->pad_w;
+    size_t lines = ((size_t)p.n * (size_t)map->d + (size_t)p.d) * (size_t)map->h;
     for (int i = 0; i < size; i++) {
-        bool row_inside = depth_inside && y0 + i >= 0 && y0 + i < map->h;
+        bool row_inside = y0 + i >= 0 && y0 + i < map->h;
         const float *row = row_inside ? x + (lines + (size_t)(y0 + i)) * (size_t)map->w * (size_t)map->c : NULL;
         for (int j = 0; j < size; j++) {
             bool inside = row_inside && x0 + j >= 0 && x0 + j < map->w;
@@ -206,10 +266,10 @@ INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, cons
 }
 
 /* The winners behind the inputs; those outside every window point at zeros. */
-static void select_places(const ps_winograd_map *map, tile_place p, int td, tile_inputs *in) {
+static void select_places(const ps_winograd_map *map, tile_place p, tile_inputs *in) {
     const ps_winograd_selection *s = map->selection;
     const uint8_t *firsts = (const uint8_t *)map->zeros;
-    int z = p.d + td - map->pad_d, size = inputs_of(PS_WINOGRAD_UNIT), e = s->e;
+    int z = p.d, size = inputs_of(PS_WINOGRAD_UNIT), e = s->e;
     for (int i = 0; i < size; i++)
         for (int j = 0; j < size; j++) {
             int at = size * i + j, y = 4 * p.y - map->pad_h + i, x = 4 * p.x - map->pad_w + j;
@@ -282,17 +342,14 @@ INLINE size_t column_at(const ps_winograd_matrices *m, int column) {
 INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_map *map, const float *x, size_t first,
                         size_t count, ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
-        tile_place p = place_of(map, first + tile);
-        for (int td = 0; td < map->kd; td++) {
-            tile_inputs in;
-            input_places(kind, map, x, p, td, in.from);
-            if (selected) select_places(map, p, td, &in);
-            float *to = v.data + tile * v.row_step;
-            int c = map->columns.first, end = map->columns.end, column = td * map->c;
-            for (; c + LANES <= end; c += LANES)
-                input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
-            if (c < end) input_vector(kind, &in, selected, c, end - c, to + column_at(&v, column + c), v.step);
-        }
+        tile_place p = place_of(map, map->d, first + tile);
+        tile_inputs in;
+        input_places(kind, map, x, p, in.from);
+        if (selected) select_places(map, p, &in);
+        float *to = v.data + tile * v.row_step;
+        int c = map->columns.first, end = map->columns.end;
+        for (; c + LANES <= end; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, c), v.step);
+        if (c < end) input_vector(kind, &in, selected, c, end - c, to + column_at(&v, c), v.step);
     }
 }
 
@@ -301,6 +358,7 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
     switch (kind) {                                                                  \
         case PS_WINOGRAD_UNIT: function(PS_WINOGRAD_UNIT, __VA_ARGS__); break;       \
         case PS_WINOGRAD_STRIDED: function(PS_WINOGRAD_STRIDED, __VA_ARGS__); break; \
+        case PS_WINOGRAD_FIVE: function(PS_WINOGRAD_FIVE, __VA_ARGS__); break;       \
         default: function(PS_WINOGRAD_TRANSPOSED, __VA_ARGS__); break;               \
     }
 
@@ -311,13 +369,13 @@ static void input(const ps_winograd_map *map, const float *x, size_t first, size
 
 INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v,
                             size_t step) {
-    int products = products_of(kind);
+    int products = products_of(kind), size = gradients_of(kind);
     vf half[MOST][4];
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
+    for (int j = 0; j < size; j++) {
         vf y[4], out[MOST];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) y[i] = load_upto(from[4 * i + j] + k, count);
+        for (int i = 0; i < size; i++) y[i] = load_upto(from[size * i + j] + k, count);
         gradient_line(kind, y, out);
 #pragma GCC unroll 9
         for (int i = 0; i < products; i++) half[i][j] = out[i];
@@ -333,11 +391,12 @@ INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], 
 
 INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *dy, size_t first,
                            size_t count, ps_winograd_matrices v) {
+    int size = gradients_of(kind);
     for (size_t tile = 0; tile < count; tile++) {
-        tile_place p = place_of(map, first + tile);
+        tile_place p = place_of(map, map->od, first + tile);
         const float *from[16];
-        for (int i = 0; i < 16; i++) {
-            int y = 4 * p.y + i / 4, x = 4 * p.x + i % 4;
+        for (int i = 0; i < size * size; i++) {
+            int y = size * p.y + i / size, x = size * p.x + i % size;
             size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)y;
             from[i] =
                 y < map->oh && x < map->ow ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->k : map->zeros;
@@ -351,14 +410,18 @@ INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, co
 
 static void gradient(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v) {
     if (map->kind == PS_WINOGRAD_UNIT) gradient_tiles(PS_WINOGRAD_UNIT, map, dy, first, count, v);
+    else if (map->kind == PS_WINOGRAD_FIVE) gradient_tiles(PS_WINOGRAD_FIVE, map, dy, first, count, v);
     else gradient_tiles(PS_WINOGRAD_STRIDED, map, dy, first, count, v);
 }
 
-INLINE void weights_vector(ps_winograd_kind kind, const vf g[9], float *u, size_t step) {
-    vf half[6][3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; j++) {
-        vf column[3] = {g[j], g[3 + j], g[6 + j]}, out[6];
+INLINE void weights_vector(ps_winograd_kind kind, const vf *g, float *u, size_t step) {
+    int taps = taps_of(kind);
+    vf half[6][5];
+#pragma GCC unroll 5
+    for (int j = 0; j < taps; j++) {
+        vf column[5], out[6];
+#pragma GCC unroll 5
+        for (int i = 0; i < taps; i++) column[i] = g[taps * i + j];
         weights_line(kind, column, out);
 #pragma GCC unroll 6
         for (int i = 0; i < 6; i++) half[i][j] = out[i];
@@ -372,20 +435,24 @@ INLINE void weights_vector(ps_winograd_kind kind, const vf g[9], float *u, size_
     }
 }
 
-INLINE void store_weights(const ps_winograd_map *map, const vf g[9], float *u, size_t step) {
+enum { MOST_TAPS = 25 };
+
+INLINE void store_weights(const ps_winograd_map *map, const vf *g, float *u, size_t step) {
     if (map->kind == PS_WINOGRAD_UNIT) weights_vector(PS_WINOGRAD_UNIT, g, u, step);
+    else if (map->kind == PS_WINOGRAD_FIVE) weights_vector(PS_WINOGRAD_FIVE, g, u, step);
     else weights_vector(PS_WINOGRAD_STRIDED, g, u, step);
 }
 
-/* LANES filters from k on by LANES channels of depth tap td: nine blocks are transposed so that filters lie in
- * vectors. */
+/* LANES filters from k on by LANES channels of depth tap td: a block of each tap is transposed so that
+ * filters lie in vectors. */
 static void weights_square(const ps_winograd_map *map, const float *w, int k, int td, int c, float *u,
                            ps_winograd_matrices to) {
-    vf block[9][LANES];
-    size_t filter = (size_t)map->kd * 9 * (size_t)map->c;
+    vf block[MOST_TAPS][LANES];
+    int taps = (int)ps_winograd_taps(map->kind);
+    size_t filter = (size_t)map->kd * (size_t)taps * (size_t)map->c;
     int channels = map->c - c < LANES ? map->c - c : LANES;
-    for (int tap = 0; tap < 9; tap++) {
-        const float *from = w + ((size_t)td * 9 + (size_t)tap) * (size_t)map->c + (size_t)c;
+    for (int tap = 0; tap < taps; tap++) {
+        const float *from = w + ((size_t)td * (size_t)taps + (size_t)tap) * (size_t)map->c + (size_t)c;
         for (int i = 0; i < LANES; i++) {
             block[tap][i] = k + i < map->k ? load_upto(from + (size_t)(k + i) * filter, channels) : splat(0.0f);
             /* The next square: a few cache lines from each of many pages, which no hardware foresees. */
@@ -394,8 +461,8 @@ static void weights_square(const ps_winograd_map *map, const float *w, int k, in
         transpose(block[tap]);
     }
     for (int i = 0; i < channels; i++) {
-        vf g[9];
-        for (int tap = 0; tap < 9; tap++) g[tap] = block[tap][i];
+        vf g[MOST_TAPS];
+        for (int tap = 0; tap < taps; tap++) g[tap] = block[tap][i];
         store_weights(map, g, u + (size_t)i * to.row_step, to.step);
     }
 }
@@ -419,17 +486,18 @@ static void weights_forward(const ps_winograd_map *map, const float *w, int pane
 static void weights_backward(const ps_winograd_map *map, const float *w, int panel, int first, int last,
                              ps_winograd_matrices u) {
     enum { ahead = 6 }; /* filters fetched in advance */
-    size_t filter = (size_t)map->kd * 9 * (size_t)map->k;
+    int taps = (int)ps_winograd_taps(map->kind);
+    size_t filter = (size_t)map->kd * (size_t)taps * (size_t)map->k;
     for (int vector = 0; vector < 2; vector++) {
         int k = (2 * panel + vector) * LANES;
         if (k >= map->k) return;
         for (int td = 0; td < map->kd; td++) {
             for (int c = first; c < last; c++) {
-                const float *from =
-                    w + ((size_t)c * (size_t)map->kd + (size_t)(map->kd - 1 - td)) * 9 * (size_t)map->k + k;
-                vf g[9];
-                for (int tap = 0; tap < 9; tap++) {
-                    const float *row = from + (size_t)(8 - tap) * (size_t)map->k;
+                size_t slice = (size_t)c * (size_t)map->kd + (size_t)(map->kd - 1 - td);
+                const float *from = w + slice * (size_t)taps * (size_t)map->k + k;
+                vf g[MOST_TAPS];
+                for (int tap = 0; tap < taps; tap++) {
+                    const float *row = from + (size_t)(taps - 1 - tap) * (size_t)map->k;
                     g[tap] = load_upto(row, map->k - k);
                     __builtin_prefetch(row + (size_t)ahead * filter);
                 }
@@ -447,11 +515,29 @@ static void weights(const ps_winograd_map *map, const float *w, bool flipped, in
 }
 
 /* One row block of one of the 36 products. */
-static void multiply_block(int rows, int vectors, const float *v, size_t v_step, const float *u, size_t u_step,
-                           size_t depth, float *m, size_t m_step, bool accumulate) {
-#define CALL2(n) product_block(n, 2, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
-#define CALL1(n) product_block(n, 1, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
-    if (vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
+INLINE void multiply_rows(int rows, int vectors, const ps_winograd_product *p, const float *v, size_t v_step,
+                          const float *u, size_t u_step, float *m, size_t m_step) {
+    sums_block sum;
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int i = 0; i < vectors; i++)
+            sum[r][i] = p->accumulate ? load(m + (size_t)r * m_step + i * LANES) : splat(0.0f);
+    }
+    for (size_t tap = 0; tap < p->taps; tap++, v += p->v_tap, u += p->depth * u_step)
+        add_products(rows, vectors, v, v_step, 1, u, u_step, p->depth, sum);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int i = 0; i < vectors; i++) store(m + (size_t)r * m_step + i * LANES, sum[r][i]);
+    }
+}
+
+static void multiply_block(int rows, const ps_winograd_product *p, const float *v, size_t v_step, const float *u,
+                           size_t u_step, float *m, size_t m_step) {
+#define CALL2(n) multiply_rows(n, 2, p, v, v_step, u, u_step, m, m_step)
+#define CALL1(n) multiply_rows(n, 1, p, v, v_step, u, u_step, m, m_step)
+    if (p->vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
     else WITH_ROWS_TO_12(rows, CALL1)
 #undef CALL1
 #undef CALL2
@@ -459,20 +545,20 @@ static void multiply_block(int rows, int vectors, const float *v, size_t v_step,
 
 /* The weights that product t uses. */
 INLINE size_t weights_of(ps_winograd_kind kind, size_t t) {
-    if (kind == PS_WINOGRAD_UNIT) return t;
+    if (is_unit(kind)) return t;
     size_t i = t / 9, j = t % 9;
     return 6 * (i < 5 ? i : 5) + (j < 5 ? j : 5);
 }
 
-static void multiply(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v,
-                     ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
-    size_t most = vectors == 2 ? ROWS : ROWS_OF_ONE;
-    for (size_t t = 0; t < ps_winograd_products(kind); t++) {
-        const float *panel = u.data + weights_of(kind, t) * u.step;
-        for (size_t tile = 0; tile < count; tile += most) {
-            int rows = count - tile < most ? (int)(count - tile) : (int)most;
-            multiply_block(rows, vectors, v.data + t * v.step + tile * v.row_step, v.row_step, panel, u.row_step, depth,
-                           m.data + t * m.step + tile * m.row_step, m.row_step, accumulate);
+static void multiply(const ps_winograd_product *p, ps_winograd_matrices v, ps_winograd_matrices u,
+                     ps_winograd_matrices m) {
+    size_t most = p->vectors == 2 ? ROWS : ROWS_OF_ONE;
+    for (size_t t = 0; t < ps_winograd_products(p->kind); t++) {
+        const float *panel = u.data + weights_of(p->kind, t) * u.step;
+        for (size_t tile = 0; tile < p->count; tile += most) {
+            int rows = p->count - tile < most ? (int)(p->count - tile) : (int)most;
+            multiply_block(rows, p, v.data + t * v.step + tile * v.row_step, v.row_step, panel, u.row_step,
+                           m.data + t * m.step + tile * m.row_step, m.row_step);
         }
     }
 }
@@ -513,7 +599,7 @@ INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_w
     size_t column_step = (size_t)map->k, row_step = (size_t)map->ow * column_step;
     int size = outputs_of(kind);
     for (size_t tile = 0; tile < count; tile++) {
-        tile_place p = place_of(map, first + tile);
+        tile_place p = place_of(map, map->od, first + tile);
         int height = at_most(map->oh - size * p.y, size), width = at_most(map->ow - size * p.x, size);
         size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)(size * p.y);
         float *to = y + row * row_step + (size_t)(size * p.x) * column_step;
@@ -547,7 +633,7 @@ static void outer_block(int rows, int vectors, const float *g, size_t g_step, co
 }
 
 /* Whether t is the first product that uses its weights. */
-INLINE bool is_first(ps_winograd_kind kind, size_t t) { return kind == PS_WINOGRAD_UNIT || (t / 9 <= 5 && t % 9 <= 5); }
+INLINE bool is_first(ps_winograd_kind kind, size_t t) { return is_unit(kind) || (t / 9 <= 5 && t % 9 <= 5); }
 
 static void outer(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g,
                   ps_winograd_matrices v, ps_winograd_matrices u, bool accumulate) {
@@ -567,37 +653,42 @@ static void outer(ps_winograd_kind kind, size_t count, int rows, int columns, ps
 
 INLINE void weights_gradient_vector(ps_winograd_kind kind, const float *u, size_t step, size_t groups,
                                     size_t group_step, float *dw, size_t tap_step, int channels) {
-    vf half[3][6];
+    int taps = taps_of(kind);
+    vf half[5][6];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
-        vf in[6], out[3];
+        vf in[6], out[5];
         for (int i = 0; i < 6; i++) {
             const float *from = u + (size_t)(6 * i + j) * step;
             in[i] = load(from);
             for (size_t group = 1; group < groups; group++) in[i] += load(from + group * group_step);
         }
         weights_gradient_line(kind, in, out);
-#pragma GCC unroll 3
-        for (int i = 0; i < 3; i++) half[i][j] = out[i];
+#pragma GCC unroll 5
+        for (int i = 0; i < taps; i++) half[i][j] = out[i];
     }
-#pragma GCC unroll 3
-    for (int i = 0; i < 3; i++) {
-        vf out[3];
+#pragma GCC unroll 5
+    for (int i = 0; i < taps; i++) {
+        vf out[5];
         weights_gradient_line(kind, half[i], out);
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) store_upto(dw + (size_t)(3 * i + j) * tap_step, out[j], channels);
+#pragma GCC unroll 5
+        for (int j = 0; j < taps; j++) store_upto(dw + (size_t)(taps * i + j) * tap_step, out[j], channels);
     }
 }
 
 static void weights_gradient(const ps_winograd_map *map, ps_winograd_matrices u, size_t groups, size_t group_step,
                              int k0, int rows, int td, int c0, int channels, float *dw) {
     for (int row = 0; row < rows; row++) {
-        float *to = dw + (((size_t)(k0 + row) * (size_t)map->kd + (size_t)td) * 9) * (size_t)map->c + (size_t)c0;
+        size_t slice = ((size_t)(k0 + row) * (size_t)map->kd + (size_t)td) * ps_winograd_taps(map->kind);
+        float *to = dw + slice * (size_t)map->c + (size_t)c0;
         for (int c = 0; c < channels; c += LANES) {
             const float *from = u.data + (size_t)row * u.row_step + c;
             size_t tap_step = (size_t)map->c;
             if (map->kind == PS_WINOGRAD_UNIT) {
                 weights_gradient_vector(PS_WINOGRAD_UNIT, from, u.step, groups, group_step, to + c, tap_step,
+                                        channels - c);
+            } else if (map->kind == PS_WINOGRAD_FIVE) {
+                weights_gradient_vector(PS_WINOGRAD_FIVE, from, u.step, groups, group_step, to + c, tap_step,
                                         channels - c);
             } else {
                 weights_gradient_vector(PS_WINOGRAD_STRIDED, from, u.step, groups, group_step, to + c, tap_step,
