@@ -153,6 +153,18 @@ static void test_impossible_allocations_are_refused(void **state) {
     ps_free(zeroed);
 }
 
+static void test_large_blocks_begin_with_a_large_page(void **state) {
+    (void)state;
+    enum { LARGE = 5 << 18, PAGE = 2 << 20 };
+    float *block[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(PS_ALLOC(LARGE + 7 * i, &block[i], "zeros"), PS_OK);
+        assert_int_equal((uintptr_t)block[i] % PAGE, 0);
+        for (int at = 0; at < LARGE + 7 * i; at++) assert_true(block[i][at] == 0);
+    }
+    for (int i = 0; i < 3; i++) ps_free(block[i]);
+}
+
 static void test_files_are_replaced_whole_or_not_at_all(void **state) {
     (void)state;
     char folder[] = "/tmp/poolscope-core-XXXXXX", path[128], *content;
@@ -549,6 +561,7 @@ int main(void) {
         cmocka_unit_test(test_every_chunk_runs_once),
         cmocka_unit_test(test_pool_bounds),
         cmocka_unit_test(test_impossible_allocations_are_refused),
+        cmocka_unit_test(test_large_blocks_begin_with_a_large_page),
         cmocka_unit_test(test_files_are_replaced_whole_or_not_at_all),
         cmocka_unit_test(test_links_are_followed_and_stay),
         cmocka_unit_test(test_ways_lead_from_one_directory_to_another),
