@@ -282,6 +282,7 @@ static const ps_conv_shape conv_shapes[] = {
     CONV(17, 1, 4, 5, 33, 1, 1, 1, 0, 0, 1),     /* a product */
     CONV(64, 1, 4, 4, 48, 1, 1, 2, 0, 0, 1),     CONV(12, 1, 7, 8, 12, 1, 3, 1, 0, 1, 12), /* depthwise */
     CONV(12, 1, 7, 8, 18, 1, 5, 2, 0, 2, 3),     CONV(6, 4, 5, 6, 10, 3, 3, 1, 1, 1, 1),   /* in three dimensions */
+    CONV(24, 3, 5, 6, 136, 3, 3, 1, 1, 1, 1),    CONV(10, 3, 4, 5, 12, 5, 5, 1, 2, 2, 1),
     CONV(488, 1, 2, 2, 488, 1, 3, 1, 0, 1, 1) /* more than is held at once for every shard */
 };
 
