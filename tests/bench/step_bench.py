@@ -20,7 +20,11 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ref"))
 
-# name (of networks for segmentation with the size of their input), width, pool size, batch, smallest ratio wanted
+# name with the size of the input, width, pool size, batch
+SEGMENTATION = [(model, width, e, batch) for model, width, batch in (
+    ("unet2d@128x128", 0.5, 4), ("deeplabv3plus-mobilenetv2@129x129", 1, 4), ("deeplabv3plus-resnet101@129x129", 0.5, 2),
+    ("nnunet2d@128x128", 0.5, 4), ("unet3d@32x48x32", 0.5, 2), ("nnunet3d@40x56x40", 0.5, 2), ("vnet@48x48x48", 0.5, 1)) for e in (0, 2)]
+# name, width, pool size, batch, smallest ratio wanted
 SPEED = [
     ("resnet18", 1, 0, 64, 2.2), ("resnet18", 1, 2, 64, 2.5), ("resnet18", 1, 4, 64, 3.0),
     ("resnet18", 1, 0, 8, 1.0), ("resnet18", 1, 2, 8, 1.0), ("resnet18", 1, 4, 8, 1.0),
@@ -34,10 +38,7 @@ SPEED = [
     ("plain20", 1, 0, 8, 2.0), ("plain20", 1, 2, 8, 1.0), ("plain20", 1, 4, 8, 1.0),
     ("resnet350", 0.125, 0, 64, 2.0), ("resnet350", 0.125, 2, 64, 1.0), ("resnet350", 0.125, 4, 64, 3.0),
     ("resnet350", 0.125, 0, 8, 1.0), ("resnet350", 0.125, 2, 8, 1.0), ("resnet350", 0.125, 4, 8, 1.0),
-    *((model, width, e, batch, 1.0) for model, width, batch in (
-        ("unet2d@128x128", 0.5, 4), ("deeplabv3plus-mobilenetv2@129x129", 1, 4), ("deeplabv3plus-resnet101@129x129", 0.5, 2),
-        ("nnunet2d@128x128", 0.5, 4), ("unet3d@32x48x32", 0.5, 2), ("nnunet3d@40x56x40", 0.5, 2), ("vnet@48x48x48", 0.5, 1))
-      for e in (0, 2)),
+    *((*case, 1.0) for case in SEGMENTATION),
 ]
 CLASSES = 10
 PAUSE_SECONDS, TURN_MILLISECONDS = 0.02, 250
@@ -47,8 +48,7 @@ INSTRUMENTS_WANTED = 1.03
 RECORD = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("plain20", 1, 0, 64), ("plain9", 1, 0, 64), ("resnet350", 0.125, 4, 64)]
 MEMORY = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("vgg16", 1, 0, 64), ("vgg16", 1, 2, 64), ("resnet50", 1, 0, 64),
           ("plain20", 1, 0, 64), ("plain20", 1, 0, 8), ("resnet350", 0.125, 0, 64), ("resnet350", 0.125, 4, 64),
-          *((model, 0.5, e, 2) for model in ("unet2d@128x128", "deeplabv3plus-mobilenetv2@129x129", "nnunet3d@40x56x40", "vnet@48x48x48")
-            for e in (0, 2))]
+          *SEGMENTATION]
 ALLOCATOR = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("plain20", 1, 0, 8)]
 GROWTH = [("resnet18", 1, 0, b) for b in (8, 16, 32, 64, 128)] + [("resnet18", w, 0, 32) for w in (0.25, 0.5, 1)] + \
          [(m, 0.25, 0, 32) for m in ("resnet50", "resnet101", "resnet152")]
