@@ -209,7 +209,6 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, pool_skip), &layer->pool_skip));
     layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, SHARED)) == 0;
     layer->heads = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, ATTENTION)) == 0;
-    layer->tells_dead = ps_trace_tells_dead(item);
     layer->death = ps_trace_death_of(item);
     layer->ceiling = number_or(item, PS_KEY(LAYER, ceiling), ps_absent());
     layer->groups = (int)number_or(item, PS_KEY(LAYER, groups), 1);
@@ -292,6 +291,14 @@ static void read_untold(ps_trace_header *header) {
     }
 }
 
+static void read_who_tells(ps_trace_header *header) {
+    const cJSON *item;
+    int l = 0;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, layers)))
+        header->layers[l++]
+            .tells_dead = ps_trace_tells_dead(item, ps_arm_roles[header->arm_is.role].leaky);
+}
+
 static ps_status read_header(ps_trace_reader *reader) {
     char *line;
     bool whole;
@@ -335,6 +342,7 @@ static ps_status read_header(ps_trace_reader *reader) {
     bool module = false;
     for (int l = 0; l < header->layer_count; l++) module |= header->layers[l].pool_skip != NULL;
     ps_trace_arm_read(header->document, module, &header->arm_is);
+    read_who_tells(header);
     header->has_module = module || ps_arm_roles[header->arm_is.role].module;
     size_t widest = 1;
     for (int l = 0; l < header->layer_count; l++)

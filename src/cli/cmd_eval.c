@@ -82,8 +82,17 @@ static void print_classes(const ps_session *s, ps_evaluation e) {
     }
 }
 
-static void print_dead(ps_dead_shares share, int images) {
-    if (isnan(share.own)) printf("dead      not measured: no node has a gate of its own\n");
+static bool has_private_gate(const ps_net *net) {
+    const ps_units *units = ps_net_units(net);
+    for (int u = 0; u < units->count; u++)
+        if (!units->unit[u].shared) return true;
+    return false;
+}
+
+static void print_dead(const ps_net *net, ps_dead_shares share, int images) {
+    if (isnan(share.own))
+        printf("dead      not measured: %s\n", has_private_gate(net) ? "behind these gates no node can be exactly dead"
+                                                                     : "no node has a gate of its own");
     else printf("dead      %.2f %% of " PS_DEAD_OWN " (batch mode, %d probe images)\n", 100 * share.own, images);
     if (!isnan(share.all)) printf("          %.2f %% of " PS_DEAD_ALL "\n", 100 * share.all);
 }
@@ -98,15 +107,8 @@ static void print_text(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_
     print_measures(&s->session.described, e);
     print_classes(&s->session, e);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
-    else print_dead(share, s->session.probe_batches * s->config.batch);
+    else print_dead(s->session.net, share, s->session.probe_batches * s->config.batch);
     if (!isnan(share.edge)) printf("on edge   %.2f %%: rounding decides whether they are dead\n", 100 * share.edge);
-}
-
-static bool has_private_gate(const ps_net *net) {
-    const ps_units *units = ps_net_units(net);
-    for (int u = 0; u < units->count; u++)
-        if (!units->unit[u].shared) return true;
-    return false;
 }
 
 static ps_status probe(ps_checkpoint_session *s, ps_dead_shares *share) {
@@ -140,21 +142,19 @@ static ps_status judge(ps_checkpoint_session *s, ps_evaluation e, bool blown, co
 /* A network that cannot be probed (a single value a channel) can still be evaluated. */
 static ps_status measure(ps_checkpoint_session *s, const char *path) {
     char why[1024] = "";
-    bool blown = false;
-    ps_dead_shares share = {NAN, NAN, NAN};
+    ps_dead_shares share = {NAN, NAN, NAN, false};
     if (ps_net_check_statistics(s->session.net) != PS_OK) {
         snprintf(why, sizeof why, "%s", ps_status_message());
         ps_status_reset();
     } else {
         PS_TRY(probe(s, &share));
     }
-    blown = isnan(share.own) && why[0] == '\0' && has_private_gate(s->session.net);
-    if (blown) snprintf(why, sizeof why, "outputs on the probe set are not finite");
+    if (share.blown) snprintf(why, sizeof why, "outputs on the probe set are not finite");
     ps_evaluation evaluation;
     PS_TRY(ps_session_evaluate(&s->session, PS_SPLIT_TEST, &evaluation));
     if (as_json) print_json(s, evaluation, share);
     else print_text(s, evaluation, share, why);
-    return judge(s, evaluation, blown, path);
+    return judge(s, evaluation, share.blown, path);
 }
 
 ps_status ps_cmd_eval(int argc, char **argv) {

@@ -41,6 +41,9 @@ typedef struct {
     ps_op *op;
     int count;
     size_t capacity;
+    /* LeakyReLU was asked for instead of the model's own gates: the control in which nothing can die. Not where the
+     * model has it of its own. */
+    bool leaky_control;
 } ps_graph;
 
 ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out);

@@ -198,6 +198,7 @@ static void describe_unit(const build *b, int gate, ps_unit *unit) {
     op->type->gate(op->config, &found);
     unit->activation = found.activation;
     unit->rectifies = found.rectifies;
+    unit->tells_dead = found.rectifies || (b->graph->leaky_control && strcmp(found.activation, "leaky_relu") == 0);
     unit->ceiling = found.ceiling;
     unit->groups = 1;
     unit->sharing = find_source(b, gate, unit);

@@ -71,8 +71,10 @@ typedef struct {
     ps_sharing sharing;
     int sharing_op; /* -1: the network's input */
     const char *activation;
-    bool rectifies;         /* what is at or below 0 leaves as exactly 0 */
-    float ceiling;          /* what is at or above it leaves as exactly this; INFINITY: there is none */
+    bool rectifies;  /* what is at or below 0 leaves as exactly 0 */
+    bool tells_dead; /* outputs of exactly 0 tell that a node is dead; of the LeakyReLU control, too, which shows by
+                               them that nothing dies */
+    float ceiling;   /* what is at or above it leaves as exactly this; INFINITY: there is none */
     int channels, elements; /* elements: d * h * w of the gate's output */
     int depth;              /* convolutions and linear layers on the longest way before it, the source included */
     const char *stage;

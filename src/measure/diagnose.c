@@ -63,11 +63,6 @@ static unsigned state_of(double nonzero, const ps_cause_evidence *e) {
     return state == PS_NODE_EDGE ? PS_STATE_EDGE : PS_STATE_KNOWN | (state == PS_NODE_DEAD ? PS_STATE_DEAD : 0u);
 }
 
-/* Behind other gates an output of 0 was only rounded to it. */
-static bool tells_dead_by(const ps_unit *unit) {
-    return unit->rectifies || strcmp(unit->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0;
-}
-
 static void fill(const ps_probe *probe, int layer, int channels, bool tells_dead, ps_diagnosed_node *node,
                  double *value) {
     for (int i = 0; i < SOURCES; i++) {
@@ -123,7 +118,7 @@ static void judge_layer(ps_net *net, const ps_probe *probe, int layer, ps_diagno
     for (int c = 0; c < unit->channels; c++)
         node[c] = (ps_diagnosed_node){
             .layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
-    fill(probe, layer, unit->channels, tells_dead_by(unit), node, value);
+    fill(probe, layer, unit->channels, unit->tells_dead, node, value);
     fill_groups(ps_net_units(net), layer, node);
     fill_statistics(net, unit, node);
     for (int c = 0; unit->heads && c < unit->channels; c++)

@@ -362,6 +362,8 @@ ps_status ps_builder_gate(ps_builder *b, const char *name, const char *file_name
     const char *asked = b->options->activation;
     bool sloped = b->options->leaky_slope > 0, given = asked != NULL && asked[0] != '\0';
     double slope = sloped ? b->options->leaky_slope : !given ? b->own_slope : 0;
+    bool leaky = sloped || (given && strcmp(asked, "leaky_relu") == 0);
+    b->graph->leaky_control = leaky && strcmp(b->activation, "leaky_relu") != 0;
     if (slope > 0) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", slope);
     return ps_builder_add(b, sloped ? "leaky_relu" : given ? asked : b->activation, name, file_name, -1, attributes);
 }

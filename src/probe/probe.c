@@ -427,6 +427,7 @@ const ps_train_hooks *ps_probe_hooks(ps_probe *probe) { return &probe->hooks; }
 /* Dead or on the edge, of a node; by the bounds where they were measured. */
 typedef struct {
     double dead, edge, nodes;
+    bool blown;
 } node_counts;
 
 static void count_layer(const ps_probe *probe, int layer, const double *gate, node_counts *n) {
@@ -452,14 +453,13 @@ static bool is_finite_layer(const double *gate, int channels) {
 
 /* all: of all gates' channels, else of the nodes with a gate of their own. */
 static node_counts count_nodes(const ps_probe *probe, bool all) {
-    static const node_counts unknown = {0, 0, 0};
-    node_counts n = unknown;
+    node_counts n = {0};
     for (int i = 0; probe->probed && i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         const double *gate = ps_probe_state(probe, &ps_instrument_gate, i);
         if ((unit->shared && !all) || gate == NULL) continue;
-        if (!is_finite_layer(gate, unit->channels)) return unknown;
-        count_layer(probe, i, gate, &n);
+        if (!is_finite_layer(gate, unit->channels)) return (node_counts){.blown = true};
+        if (unit->tells_dead) count_layer(probe, i, gate, &n);
     }
     return n;
 }
@@ -470,7 +470,8 @@ ps_dead_shares ps_probe_dead_shares(const ps_probe *probe) {
     for (int i = 0; i < probe->layers; i++) known = known || ps_probe_state(probe, &ps_instrument_edge, i) != NULL;
     return (ps_dead_shares){.own = own.nodes > 0 ? own.dead / own.nodes : NAN,
                             .all = all.nodes > 0 ? all.dead / all.nodes : NAN,
-                            .edge = known && own.nodes > 0 ? own.edge / own.nodes : NAN};
+                            .edge = known && own.nodes > 0 ? own.edge / own.nodes : NAN,
+                            .blown = own.blown};
 }
 
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns) {

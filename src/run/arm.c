@@ -71,6 +71,5 @@ void ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm) {
                           .cut = cut_of(all.cut),
                           .activation = activation_of(ps_net_units(net)),
                           .reinit_dead = reinit_dead};
-    bool leaky = strcmp(arm->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0;
-    arm->role = ps_arm_role_of(all.count > 0, all.mode, arm->cut, leaky, reinit_dead > 0);
+    arm->role = ps_arm_role_of(all.count > 0, all.mode, arm->cut, graph->leaky_control, reinit_dead > 0);
 }

@@ -4,13 +4,16 @@
 #ifndef PS_TRACE_DEAD_SHARES_H
 #define PS_TRACE_DEAD_SHARES_H
 
+#include <stdbool.h>
+
 #define PS_DEAD_OWN "nodes with a gate of their own"
 #define PS_DEAD_ALL "all gates' channels"
 
-/* NaN: not measured, there is none, or outputs are not finite. edge: of the nodes with a gate of their own, those on
- * the edge, neither dead nor alive. */
+/* NaN: not measured, there is none that can be dead, or outputs are not finite (blown). edge: of the nodes with a gate
+ * of their own, those on the edge, neither dead nor alive. */
 typedef struct {
     double own, all, edge;
+    bool blown;
 } ps_dead_shares;
 
 #endif

@@ -179,12 +179,11 @@ ps_trace_death ps_trace_death_of(const cJSON *layer) {
     return strcmp(activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0 ? PS_DEATH_NEVER : PS_DEATH_UNKNOWN;
 }
 
-/* Of LeakyReLU, too: its outputs are 0 where nothing enters it, and arms with it show by them that nothing dies. */
-bool ps_trace_tells_dead(const cJSON *layer) {
+bool ps_trace_tells_dead(const cJSON *layer, bool leaky) {
     const char *activation = text_of(layer, PS_KEY(LAYER, activation));
     ps_trace_death death = ps_trace_death_of(layer);
-    bool named = activation != NULL && ps_words_find(PS_WORDS_ACTIVATION, activation) >= 0;
-    return named || death == PS_DEATH_ZERO || death == PS_DEATH_CEILING;
+    bool control = leaky && activation != NULL && strcmp(activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0;
+    return control || death == PS_DEATH_ZERO || death == PS_DEATH_CEILING;
 }
 
 /* "LeakyReLU" is leaky_relu: the same letters and digits. */

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "trace/node_state.h"
+#include "trace/trace_arm.h"
 #include "trace/trace_schema.h"
 
 enum { MOST_NODES = 1 << 24 };
@@ -46,7 +47,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
         return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels",
                        model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, PS_KEY(LAYER, name)), &layer->name));
-    layer->tells_dead = ps_trace_tells_dead(item);
+    layer->tells_dead = ps_trace_tells_dead(item, model->leaky);
     layer->shared = strcmp(text_of(item, PS_KEY(LAYER, kind)), PS_WORD(KIND, SHARED)) == 0;
     layer->frozen = has_frozen_weights(get(item, PS_KEY(LAYER, frozen)));
     layer->channels = (int)channels;
@@ -59,6 +60,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
 
 static ps_status take_header(ps_watch_model *model, const cJSON *record) {
     const cJSON *layers = get(record, PS_KEY(HEADER, layers)), *item;
+    ps_trace_arm arm;
     if (strcmp(text_of(record, PS_KEY(HEADER, format)), PS_WORD(FORMAT, TRACE)) != 0)
         return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
     PS_TRY(ps_string_copy(text_of(get(record, PS_KEY(HEADER, model)), PS_KEY(MODEL, name)), &model->model));
@@ -66,6 +68,8 @@ static ps_status take_header(ps_watch_model *model, const cJSON *record) {
     ps_trace_task_read(record, &model->task); /* what is wrong with it the rules say */
     model->seed = number_of(record, PS_KEY(HEADER, seed));
     model->steps = number_of(record, PS_KEY(HEADER, steps));
+    ps_trace_arm_read(record, false, &arm);
+    model->leaky = ps_arm_roles[arm.role].leaky;
     PS_TRY(PS_ALLOC((size_t)cJSON_GetArraySize(layers) + 1, &model->layers, "layers of a trace"));
     cJSON_ArrayForEach(item, layers) PS_TRY(take_layer(model, item));
     PS_TRY(PS_ALLOC((size_t)model->node_count + 1, &model->dead, "nodes of a trace"));

@@ -52,6 +52,7 @@ typedef struct {
     signed char *dead; /* per node: 1, 0, -1 unknown; of a node on the edge what it was before */
     double *scratch;
     ps_trace_task task;
+    bool leaky;                           /* a control with LeakyReLU */
     ps_series loss, measure;              /* measure: the first of the task */
     ps_series dead_share, dead_all_share; /* of the two populations of trace/dead_shares.h */
     double probe_step;                    /* of the probing whose records are coming, -1: none yet */
