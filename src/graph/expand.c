@@ -64,7 +64,7 @@ ps_status ps_graph_expand(const ps_graph *graph, ps_graph **out) {
     ps_status status;
     *out = NULL;
     PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &index, "writing out modules"));
-    PS_TRY_CLEANUP(ps_graph_create(graph->name, graph->input, out));
+    PS_TRY_CLEANUP(ps_graph_create_like(graph, out));
     status = expand_all(graph, index, *out);
 cleanup:
     if (status != PS_OK) {

@@ -91,7 +91,7 @@ ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out) {
     PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &readers, "fusing"));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &index, "fusing"));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &plan, "fusing"));
-    PS_TRY_CLEANUP(ps_graph_create(graph->name, graph->input, out));
+    PS_TRY_CLEANUP(ps_graph_create_like(graph, out));
     ps_graph_count_readers(graph, readers);
     plan_fusions(graph, readers, plan);
     status = copy_all(graph, plan, index, *out);

@@ -47,6 +47,12 @@ ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out) {
     return status;
 }
 
+ps_status ps_graph_create_like(const ps_graph *from, ps_graph **out) {
+    PS_TRY(ps_graph_create(from->name, from->input, out));
+    (*out)->leaky_control = from->leaky_control;
+    return PS_OK;
+}
+
 static void op_clear(ps_op *op) {
     ps_free(op->config);
     cJSON_Delete(op->attributes);

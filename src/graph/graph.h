@@ -47,6 +47,8 @@ typedef struct {
 } ps_graph;
 
 ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out);
+/* One without operations, for those of `from` in another form. */
+ps_status ps_graph_create_like(const ps_graph *from, ps_graph **out);
 void ps_graph_destroy(ps_graph *graph);
 
 /* Appends an operation; shapes are inferred at once. attributes: JSON object text, printf-style. inputs: -1 for the

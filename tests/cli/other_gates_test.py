@@ -73,6 +73,24 @@ report("12 nodes cannot be exactly dead" in answer and "6 nodes die at 0" in ans
 for option, sentence in ((["--activation", "tanh"], "use one of relu, leaky_relu"), (["--activation", "gelu", "--leaky-slope", "0.1"], "leave one of both out")):
     done = subprocess.run([program, "train", "--model", "plain9", *option, "--out", "none"], cwd=folder, capture_output=True, text=True)
     report(done.returncode == 2 and sentence in done.stderr, f"{' '.join(option)} is refused", done.stderr)
+
+# LeakyReLU makes a control of an arm where it was put instead of the network's own activation, and not where a network has it of its own.
+VOLUMES = ["--model", "nnunet3d", "--width", "0.0625", "--data", "synthetic-3d", "--patch-size", "16,16,16", "--train-limit", "6", "--test-limit", "2", "--probe", "2", "--batch", "2", "--steps",
+           "1", "--window", "1", "--quiet"]
+PICTURES = ["--model", "plain9", "--width", "0.125", "--size", "8", "--train-limit", "64", "--test-limit", "32", "--probe", "32", "--batch", "32", "--steps", "1", "--window", "1", "--quiet"]
+for network, options, role in ((VOLUMES, [], "baseline"), (VOLUMES, ["--pool-skip", "2"], "pool_skip"), (VOLUMES, ["--pool-skip", "2", "--pool-skip-mode", "conv+skip"], "conv_skip"),
+                               (VOLUMES, ["--leaky-slope", "0.2"], "baseline"), (VOLUMES, ["--activation", "relu"], "baseline"), (PICTURES, ["--leaky-slope", "0.01"], "leaky"),
+                               (PICTURES, ["--activation", "leaky_relu", "--pool-skip", "2"], "leaky_pool_skip"), (PICTURES, ["--activation", "elu"], "baseline")):
+    run("train", *network, *options, "--out", "roles", "--force")
+    with open(os.path.join(folder, "roles", "trace.jsonl")) as stream:
+        found = json.loads(stream.readline())["arm_is"]["role"]
+    report(found == role, f"{network[1]} {' '.join(options)}: the role is {role}", found)
+    told = subprocess.run([program, "eval", "roles"], cwd=folder, capture_output=True, text=True)
+    nobody = network is VOLUMES and "relu" not in options or "elu" in options
+    report(told.returncode == 0 and ("no node can be exactly dead" in told.stdout) == nobody, f"{network[1]} {' '.join(options)}: eval counts dead nodes where there can be some",
+           told.stdout + told.stderr)
+    listed = subprocess.run([program, "validate", "roles/trace.jsonl"], cwd=folder, capture_output=True, text=True)
+    report(listed.returncode == 0, f"{network[1]} {' '.join(options)}: the trace is valid", listed.stdout + listed.stderr)
 print(f"1..{tests}")
 shutil.rmtree(folder)
 sys.exit(1 if failures else 0)
