@@ -42,7 +42,7 @@ typedef struct {
     int count;
     size_t capacity;
     /* LeakyReLU was asked for instead of the model's own gates: the control in which nothing can die. Not where the
-     * model has it of its own. */
+     * model has it of its own. In a file of a network "leaky_control": true. */
     bool leaky_control;
 } ps_graph;
 

@@ -129,9 +129,10 @@ static ps_status parse_ops(ps_graph *graph, const cJSON *document, const char *w
 }
 
 ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **out) {
-    static const char *const known[] = {"format", "version", "name", "input", "nodes", NULL};
+    static const char *const known[] = {"format", "version", "name", "input", "leaky_control", "nodes", NULL};
     const char *format = NULL, *name = "network";
     int version = 1;
+    bool leaky_control = false;
     ps_shape input;
     *out = NULL;
     PS_TRY(ps_json_check_keys(document, known, where));
@@ -147,8 +148,10 @@ ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **ou
                        version);
     PS_TRY(ps_json_get_text(document, "name", false, where, &name));
     PS_TRY(parse_input_shape(document, where, &input));
+    PS_TRY(ps_json_get_bool(document, "leaky_control", false, where, &leaky_control));
     ps_graph *graph;
     PS_TRY(ps_graph_create(name, input, &graph));
+    graph->leaky_control = leaky_control;
     ps_status status = parse_ops(graph, document, where);
     if (status == PS_OK) *out = graph;
     else ps_graph_destroy(graph);
@@ -224,7 +227,9 @@ ps_status ps_graph_write(const ps_graph *graph, FILE *stream) {
     ps_json_print_text(stream, graph->name);
     fprintf(stream, ", \"input\": [%d, ", graph->input.c);
     if (graph->input.d != 1) fprintf(stream, "%d, ", graph->input.d);
-    fprintf(stream, "%d, %d],\n \"nodes\": [\n", graph->input.h, graph->input.w);
+    fprintf(stream, "%d, %d],\n", graph->input.h, graph->input.w);
+    if (graph->leaky_control) fputs(" \"leaky_control\": true,\n", stream);
+    fputs(" \"nodes\": [\n", stream);
     for (int i = 0; i < graph->count; i++) PS_TRY(write_op(graph, i, stream));
     fputs(" ]}\n", stream);
     if (ferror(stream) && !ps_file_reader_is_gone(stream))
