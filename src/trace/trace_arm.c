@@ -101,8 +101,7 @@ static const char *find_contradiction(const ps_arm_role_line *role, const ps_tra
     if (!role->module && arm->pool_size > 0) return PS_KEY(ARM_IS, pool_size);
     if (!role->module && arm->zero_init) return PS_KEY(ARM_IS, zero_init);
     if (role->cut != arm->cut) return PS_KEY(ARM_IS, cut);
-    if (role->leaky && strcmp(arm->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) != 0)
-        return PS_KEY(ARM_IS, activation);
+    if (role->leaky && strcmp(arm->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) != 0) return PS_KEY(ARM_IS, activation);
     return role->renewed != (arm->reinit_dead > 0) ? PS_KEY(ARM_IS, reinit_dead) : NULL;
 }
 

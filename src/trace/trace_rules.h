@@ -76,8 +76,9 @@ typedef enum {
     PS_DEATH_NEVER    /* saturated: no node can be exactly dead */
 } ps_trace_death;
 ps_trace_death ps_trace_death_of(const cJSON *layer);
-/* Whether gate outputs of exactly 0 tell that a node is dead. Of LeakyReLU they do in the arms that have it as a control
- * (leaky: such a role), whose outputs are 0 where nothing enters a gate, and which show by them that nothing dies. */
+/* Whether gate outputs of exactly 0 tell that a node is dead. Of LeakyReLU they do in the arms that have it as a
+ * control (leaky: such a role), whose outputs are 0 where nothing enters a gate, and which show by them that nothing
+ * dies. */
 bool ps_trace_tells_dead(const cJSON *layer, bool leaky);
 
 #endif

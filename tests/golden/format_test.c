@@ -53,8 +53,8 @@ static void write_roles(FILE *out) {
         if (role == PS_ARM_OTHER) fprintf(out, "| %s | any | any | any | any | %s |\n", line->word, line->meaning);
         else
             fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", line->word, line->module ? "yes" : "no",
-                    ps_arm_cut_word(line->cut), line->leaky ? "leaky_relu" : "any",
-                    line->renewed ? "1 or more" : "0", line->meaning);
+                    ps_arm_cut_word(line->cut), line->leaky ? "leaky_relu" : "any", line->renewed ? "1 or more" : "0",
+                    line->meaning);
     }
 }
 
