@@ -258,13 +258,16 @@ def _uncompiled(act):
 
 
 class _Hook:
-    """Stays with its own module: a copied or pickled model carries one that does nothing."""
+    """Stays with its own module: a copied or pickled model carries one that does nothing. compiled: whether it acts
+    between pieces of compiled code, too."""
 
-    def __init__(self, act=None):
-        self.act = _uncompiled(act)
+    def __init__(self, act=None, compiled=True):
+        self.act, self.compiled = _uncompiled(act), compiled
 
     def __call__(self, *arguments):
-        return self.act(*arguments) if self.act is not None else None
+        if self.act is None or not (self.compiled or not _is_compiling()):
+            return None
+        return self.act(*arguments)
 
     def __deepcopy__(self, memo):
         return _Hook()
@@ -737,9 +740,9 @@ def _wide(tensor):
     return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
-# Sums over images and positions, one dimension after the other: several times as fast as both at once, as are sums in 32
-# bits of what is counted, and a norm of what is squared (of 10 formulations on a map of 64 x 64 x 32 x 32: 5.5 ms against
-# 29 for zeros, 0.5 against 24 for squares, beside 77 for a convolution).
+# Sums over images and positions, one dimension after the other: several times as fast as both at once, as are sums in
+# 32 bits of what is counted, and a norm of what is squared (of 10 formulations on a map of 64 x 64 x 32 x 32: 5.5 ms
+# against 29 for zeros, 0.5 against 24 for squares, beside 77 for a convolution).
 
 def _count_zeros(output, axis):
     return (_nodes(output, axis) == 0).sum(2, dtype=torch.int32).sum(0)
@@ -1728,7 +1731,7 @@ class record:
         cut = cuts.pop() if len(cuts) == 1 else "none"
         found = {"role": role or self.role(skips, modes, cut, activation),
                  "pool_size": sizes.pop() if len(sizes) == 1 else 0,
-                 "zero_init": bool(skips) and all(s.conv is not None and not s.conv.weight.detach().any() for s in skips),
+                 "zero_init": bool(skips) and all(s.conv is not None and not s.conv.weight.any() for s in skips),
                  "cut": cut, "activation": activation, "reinit_dead": 0}
         return {**found, **(given or {})}
 
@@ -1893,24 +1896,33 @@ class record:
         """Functions without a module of their own: a listener is on while the model runs."""
         if not taps:
             return
-        inside, by_module = [], collections.defaultdict(dict)
+        inside, by_module, running = [self.model], collections.defaultdict(dict), []
         for (owner, kind, use), tap in taps.items():
             by_module[owner][kind, use] = tap
+
+        def begin(module, inputs):
+            leave()  # what a forward pass that failed has left
+            if module is self.model and not self.closed and not self.probing:
+                inside[:] = [self.model]
+                running.append(_Listener(by_module, inside))
+                running[0].__enter__()
+
+        def leave(*_):
+            if running:
+                running.pop().__exit__(None, None, None)
+
         for owner in self.graph.owners:
-            self.hooks.append(owner.register_forward_pre_hook(_Hook(lambda module, *_: inside.append(module))))
-            self.hooks.append(owner.register_forward_hook(_Hook(lambda *_: inside.pop() and None)))
-        forward = self.model.forward
+            if owner is not self.model:
+                self.hook_around(owner, lambda module, *_: inside.append(module), lambda *_: inside.pop() and None)
+        self.hook_around(self.model, begin, leave)
+        self.hooks.append(_Undo(leave))
 
-        def listening(*args, **kwargs):
-            if self.closed or self.probing or _is_compiling():
-                return forward(*args, **kwargs)
-            del inside[1:]  # what a forward pass that failed has left
-            with _Listener(by_module, inside):
-                return forward(*args, **kwargs)
-
-        inside.append(self.model)
-        self.model.forward = _Hook(listening)
-        self.hooks.append(_Undo(lambda: self.model.__dict__.pop("forward", None)))
+    def hook_around(self, module, before, after):
+        """Not in compiled code, which does not hand its functions to a listener; `after` comes even where the forward
+        pass fails (from PyTorch 2.0 on)."""
+        self.hooks.append(module.register_forward_pre_hook(_Hook(before, compiled=False)))
+        hook, always = _Hook(after, compiled=False), {"always_call": True} if hasattr(torch, "compile") else {}
+        self.hooks.append(module.register_forward_hook(hook, **always))
 
     def observe(self, watch):
         skip = watch.layer.pool

@@ -532,6 +532,7 @@ def copying_step(model, optimizers, x, y, rec):
     plain_step(model, optimizers, x, y, rec)
 
 
+check("copies of a model with functions", Functional, step=copying_step)
 folder, _ = check("copies of the model", sequential, step=copying_step)
 plain, _ = check("no copies of the model", sequential)
 report(window(folder, "4", "zeros") is not None and len(records(folder)) == len(records(plain)), "copies of the model are not recorded")
