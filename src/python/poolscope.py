@@ -814,7 +814,8 @@ class _Account:
         self.parameter, self.op, self.moves, self.splits = parameter, op, moves, splits
         self.rule = None          # how the optimiser moves it
         self.decay_buffer = None  # the share of weight decay in SGD's momentum; it outlives windows
-        self.before = torch.empty_like(parameter) if moves else None
+        # Memory of its own: blocks that come and go with every step are cleared anew by the system.
+        self.before, self.update = (torch.empty_like(parameter.detach()) if moves else None for _ in range(2))
         self.norms = self.is_zero = None
 
     def begin(self):
@@ -868,7 +869,7 @@ class _Account:
     def add_update(self):
         if not self.moves:
             return
-        update = self.parameter.detach() - self.before
+        update = torch.sub(self.parameter.detach(), self.before, out=self.update)
         self.sums["path"] += _row_norms(self.rows(update))
         if self.split and self.parameter.grad is not None:
             self.rule.split(self, self.parameter.grad.detach(), update)
@@ -921,7 +922,7 @@ class _Sgd:
         part = account.buffer if not nesterov else account.buffer * mu + gradient
         account.add_part("gradient", part, lr)
         account.gradient_sum.add_(part, alpha=-lr)
-        rest = update.add(part, alpha=lr)
+        rest = update.add_(part, alpha=lr)
         if decay or account.decay_buffer is not None:
             self.split_decay(account, lr, mu, decay, share, rest)
         if account.carried is not None:
