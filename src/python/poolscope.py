@@ -1541,10 +1541,14 @@ class record:
         if self.rank != 0:
             return
         with _Own(self):
+            behind = f'{{"type":"eval","step":{self.step},'  # an evaluation after the last step: after its window, too
+            late = [line for line in self.after if line.startswith(behind)]
+            self.after = [line for line in self.after if not line.startswith(behind)]
             if finished and self.step > self.window_first:
                 self.end_window()
             if finished and self.probes and self.probed_step != self.step:
                 self.look()
+            self.after += late
             self.settle()
             if finished:
                 self.end()

@@ -59,8 +59,8 @@ for run_name in ("b1", "b2", "p1", "p2"):
 
 shown = []
 for document in ["README.md", *sorted(glob.glob("examples/*/README.md", root_dir=tap.ROOT))]:
-    if document == "examples/ci/README.md":
-        continue  # whole, in ci_example_test.py
+    if document in ("examples/ci/README.md", "examples/pytorch/README.md"):
+        continue  # whole, in ci_example_test.py and tests/python/example_test.py
     with open(os.path.join(tap.ROOT, document)) as stream:
         whole = re.sub(r" *\\\n +", " ", stream.read())  # a command may go on on the next line
     shown += [(document, line.strip()) for line in whole.splitlines() if re.match(r"    poolscope \w", line)]

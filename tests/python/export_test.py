@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """poolscope.export: networks as users write them, taken out and worked out by poolscope: logits in evaluation mode and
-all gradients of a training step beside PyTorch's own; the commands that run on them; what cannot be taken out, named with
-its place."""
+all gradients of a training step beside PyTorch's own; the commands that run on them; what cannot be taken out, named
+with its place."""
 
 import copy
 import json
