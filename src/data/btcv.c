@@ -72,6 +72,7 @@ static ps_status name_all(ps_source *out) {
     for (int i = 0; i < CLASSES; i++) snprintf(out->class_names[i], PS_CLASS_NAME_SIZE, "%s", organs[i]);
     PS_TRY(PS_ALLOC(1, &out->channel_names, "channel names"));
     snprintf(out->channel_names[0], PS_CLASS_NAME_SIZE, "CT");
+    ps_volumes_set_channels(out, 1, "scans of BTCV have");
     return ps_volumes_set_classes(out, CLASSES, -1);
 }
 

@@ -89,6 +89,7 @@ static ps_status read_channel_names(layout *l, const cJSON *channels) {
                            l->where, number, count - 1);
         copy_name(l->out->channel_names[atoi(number)], item->valuestring);
     }
+    ps_volumes_set_channels(l->out, count, "dataset.json names");
     return PS_OK;
 }
 

@@ -87,6 +87,7 @@ static void take_first_version(const nifti_1_header *one, nifti_2_header *two) {
     for (int i = 0; i < 8; i++) two->dim[i] = one->dim[i], two->pixdim[i] = one->pixdim[i];
     two->scl_slope = one->scl_slope, two->scl_inter = one->scl_inter;
     two->qform_code = one->qform_code, two->sform_code = one->sform_code;
+    two->qoffset_x = one->qoffset_x, two->qoffset_y = one->qoffset_y, two->qoffset_z = one->qoffset_z;
     two->quatern_b = one->quatern_b, two->quatern_c = one->quatern_c, two->quatern_d = one->quatern_d;
     for (int i = 0; i < 4; i++)
         two->srow_x[i] = one->srow_x[i], two->srow_y[i] = one->srow_y[i], two->srow_z[i] = one->srow_z[i];
@@ -185,10 +186,14 @@ static ps_status take_scale(ps_nifti_file *file) {
     return PS_OK;
 }
 
+static double unit_in_mm(const ps_nifti_file *file) {
+    int unit = XYZT_TO_SPACE(file->two.xyzt_units);
+    return unit == NIFTI_UNITS_METER ? 1e3 : unit == NIFTI_UNITS_MICRON ? 1e-3 : 1;
+}
+
 /* Signs of spacings are dropped, as nibabel does; 0 or NaN has no such reading. */
 static ps_status take_spacing(ps_nifti_file *file, double mm[3]) {
-    int unit = XYZT_TO_SPACE(file->two.xyzt_units);
-    double to_mm = unit == NIFTI_UNITS_METER ? 1e3 : unit == NIFTI_UNITS_MICRON ? 1e-3 : 1;
+    double to_mm = unit_in_mm(file);
     bool flat = file->two.dim[0] < 3;
     for (int i = 0; i < 3; i++) {
         double stored = file->two.pixdim[i + 1];
@@ -221,6 +226,23 @@ static bool axes_of_affine(const nifti_dmat44 *affine, ps_nifti *header) {
     return found[0] && found[1] && found[2];
 }
 
+static void take_place(const nifti_dmat44 *affine, double to_mm, ps_nifti *header) {
+    header->placed = true;
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 4; j++) {
+            header->place[i][j] = affine->m[i][j] * to_mm;
+            header->placed = header->placed && fabs(header->place[i][j]) < 1e9;
+        }
+    }
+}
+
+/* The qform, its columns as long as voxels are. */
+static nifti_dmat44 place_of_qform(const nifti_2_header *two) {
+    return nifti_quatern_to_dmat44(two->quatern_b, two->quatern_c, two->quatern_d, two->qoffset_x, two->qoffset_y,
+                                   two->qoffset_z, fabs(two->pixdim[1]), fabs(two->pixdim[2]), fabs(two->pixdim[3]),
+                                   two->pixdim[0] < 0 ? -1 : 1);
+}
+
 /* By the sform, else the qform; a file without either, or with such that say nothing, is taken to run to the left. */
 static void take_axes(ps_nifti_file *file) {
     const nifti_2_header *two = &file->two;
@@ -230,13 +252,17 @@ static void take_axes(ps_nifti_file *file) {
         memcpy(affine.m[0], two->srow_x, sizeof affine.m[0]);
         memcpy(affine.m[1], two->srow_y, sizeof affine.m[1]);
         memcpy(affine.m[2], two->srow_z, sizeof affine.m[2]);
+        take_place(&affine, unit_in_mm(file), header);
         if (axes_of_affine(&affine, header)) return;
     }
     if (two->qform_code > 0) {
         affine = nifti_quatern_to_dmat44(two->quatern_b, two->quatern_c, two->quatern_d, 0, 0, 0, 1, 1, 1,
                                          two->pixdim[0] < 0 ? -1 : 1);
+        nifti_dmat44 place = place_of_qform(two);
+        take_place(&place, unit_in_mm(file), header);
         if (axes_of_affine(&affine, header)) return;
     }
+    header->placed = false;
     for (int k = 0; k < 3; k++) header->axis[k] = k, header->flip[k] = k == 0;
 }
 

@@ -31,6 +31,10 @@ typedef struct {
     /* Canonical axis k (0: x, 1: y, 2: z) is this axis of the file, and runs the other way where `flip`. */
     int axis[3];
     bool flip[3];
+    /* Where the sform or the qform puts voxel (i, j, k) of the file, in mm: place[r][0] i + place[r][1] j + place[r][2]
+     * k + place[r][3]. Not `placed`: the file has neither. */
+    double place[3][4];
+    bool placed;
 } ps_nifti;
 
 /* Reads and checks the header. */

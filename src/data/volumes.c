@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ typedef struct {
     int images;
     ps_nifti *header; /* [images] */
     ps_nifti label_header;
+    bool *has; /* [PS_NIFTI_LABELS], labels that occur, where they were looked for */
 } volume;
 
 typedef struct {
@@ -26,9 +28,9 @@ typedef struct {
 
 typedef struct {
     volume_part part[PS_SOURCE_PARTS];
-    ps_nifti_labels labels;     /* classes 0: not known yet */
-    bool seen[PS_NIFTI_LABELS]; /* in training cases, where classes are not known */
-    int channels;
+    ps_nifti_labels labels; /* classes 0: not known yet */
+    int channels;           /* 0: not known yet */
+    const char *channels_by;
     bool unlabelled;
 } volumes;
 
@@ -106,6 +108,7 @@ static void clear_volume(volume *v) {
     for (int i = 0; v->image != NULL && i < v->images; i++) free(v->image[i]);
     ps_free(v->image);
     ps_free(v->header);
+    ps_free(v->has);
     free(v->label);
 }
 
@@ -200,10 +203,65 @@ ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored) {
 
 void ps_volumes_without_labels(ps_source *source) { ((volumes *)source->state)->unlabelled = true; }
 
+void ps_volumes_set_channels(ps_source *source, int channels, const char *by) {
+    volumes *set = source->state;
+    set->channels = channels;
+    set->channels_by = by;
+}
+
 /* ---- headers ---- */
 
-static bool same_place(const ps_nifti *a, const ps_nifti *b) {
+static bool same_axes(const ps_nifti *a, const ps_nifti *b) {
     return memcmp(a->axis, b->axis, sizeof a->axis) == 0 && memcmp(a->flip, b->flip, sizeof a->flip) == 0;
+}
+
+/* As far as headers round. */
+static bool same_spacing(const ps_nifti *a, const ps_nifti *b) {
+    for (int i = 0; i < 3; i++)
+        if (!(fabs(a->mm[i] - b->mm[i]) <= 1e-3 * b->mm[i])) return false;
+    return true;
+}
+
+/* Between where both put the same corner of the volume, at most. Their axes and sides are the same. */
+static double mm_apart(const ps_nifti *a, const ps_nifti *b) {
+    const int side[3] = {a->shape.w, a->shape.h, a->shape.d};
+    double most = 0;
+    for (int corner = 0; corner < 8; corner++) {
+        double squares = 0;
+        for (int r = 0; r < 3; r++) {
+            double away = a->place[r][3] - b->place[r][3];
+            for (int k = 0; k < 3; k++) {
+                int axis = a->axis[k], at = (corner >> k & 1) != 0 ? side[k] - 1 : 0;
+                away += (a->place[r][axis] - b->place[r][axis]) * at;
+            }
+            squares += away * away;
+        }
+        most = fmax(most, sqrt(squares));
+    }
+    return most;
+}
+
+/* Programs round origins and directions; what is farther apart than a voxel is long is another place. */
+static ps_status check_place(const char *path, const ps_nifti *file, const char *first_path, const ps_nifti *first) {
+    const double *mm = first->mm;
+    if (!same_spacing(file, first))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: its voxels are %g x %g x %g mm, but those of %s are %g x %g x %g mm; a case is one volume: "
+                       "resample one, or mend its header",
+                       path, file->mm[2], file->mm[1], file->mm[0], first_path, mm[2], mm[1], mm[0]);
+    if (!same_axes(file, first))
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: its axes run otherwise than those of %s (sform and qform of their headers); bring both to one "
+            "orientation",
+            path, first_path);
+    double apart = file->placed && first->placed ? mm_apart(file, first) : 0;
+    if (apart <= sqrt(mm[0] * mm[0] + mm[1] * mm[1] + mm[2] * mm[2])) return PS_OK;
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s: lies elsewhere than %s: by origin and direction (sform or qform of their headers) the same voxel "
+        "is up to %.3g mm apart, which is more than a voxel; resample one, or mend its header",
+        path, first_path, apart);
 }
 
 /* Files of a case are taken voxel by voxel, so that they must agree about what a voxel is. */
@@ -212,13 +270,7 @@ static ps_status check_same(const char *path, const ps_nifti *file, const char *
     if (a->d != b->d || a->h != b->h || a->w != b->w)
         return ps_fail(PS_ERR_INPUT, "%s: has %d x %d x %d voxels, but %s has %d x %d x %d; a case is one volume", path,
                        a->w, a->h, a->d, first_path, b->w, b->h, b->d);
-    if (!same_place(file, first))
-        return ps_fail(
-            PS_ERR_INPUT,
-            "%s: its axes run otherwise than those of %s (sform and qform of their headers); bring both to one "
-            "orientation",
-            path, first_path);
-    return PS_OK;
+    return check_place(path, file, first_path, first);
 }
 
 static ps_status read_label_header(volume *v) {
@@ -246,14 +298,6 @@ static ps_status read_headers(volume *v, bool unlabelled) {
 
 static int channels_of(const volume *v) { return v->images > 1 ? v->images : v->header[0].shape.c; }
 
-static ps_status check_channels(volumes *set, const volume *v) {
-    if (set->channels == 0) set->channels = channels_of(v);
-    if (set->channels == channels_of(v)) return PS_OK;
-    return ps_fail(PS_ERR_INPUT,
-                   "%s: has %d channels, but the case before it has %d; all cases of a data set have the same",
-                   v->image[0], channels_of(v), set->channels);
-}
-
 /* The volume at `i` of those that are left; those that are left out come to lie behind the others, and are freed with
  * them. */
 static ps_status keep(ps_source *source, volume_part *part, volume v, size_t i, size_t *kept, ps_status status) {
@@ -264,13 +308,6 @@ static ps_status keep(ps_source *source, volume_part *part, volume v, size_t i, 
     return PS_OK;
 }
 
-static ps_status look_at_labels(volumes *set, const volume *v) {
-    bool seen[PS_NIFTI_LABELS] = {false};
-    PS_TRY(ps_nifti_find_labels(v->label, &v->label_header, seen));
-    for (int i = 0; i < PS_NIFTI_LABELS; i++) set->seen[i] = set->seen[i] || seen[i];
-    return PS_OK;
-}
-
 static ps_status read_part(ps_source *source, ps_source_part which) {
     volumes *set = source->state;
     volume_part *part = &set->part[which];
@@ -278,10 +315,46 @@ static ps_status read_part(ps_source *source, ps_source_part which) {
     for (size_t i = 0; i < part->count; i++) {
         volume v = part->volume[i];
         ps_status status = read_headers(&v, set->unlabelled);
-        if (status == PS_OK) status = check_channels(set, &v);
         PS_TRY(keep(source, part, v, i, &kept, status));
     }
     source->count[which] = (int)kept;
+    return PS_OK;
+}
+
+/* ---- channels ---- */
+
+/* As many as most training cases have (most of the others, where there are none); of two that are as many, those of the
+ * first case. */
+static int usual_channels(const ps_source *source) {
+    const volumes *set = source->state;
+    ps_source_part part = source->count[PS_SOURCE_TRAIN] > 0 ? PS_SOURCE_TRAIN : PS_SOURCE_TEST;
+    const volume *v = set->part[part].volume;
+    int count = source->count[part], usual = 0, most = 0;
+    for (int i = 0; i < count && 2 * most <= count; i++) {
+        int alike = 0;
+        for (int j = 0; j < count; j++) alike += channels_of(&v[j]) == channels_of(&v[i]);
+        if (alike > most) most = alike, usual = channels_of(&v[i]);
+    }
+    return usual;
+}
+
+static ps_status check_channels(const volumes *set, const volume *v) {
+    if (set->channels == channels_of(v)) return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s: has %d channel%s, but %s %d; all cases of a data set have the same", v->image[0],
+                   channels_of(v), channels_of(v) == 1 ? "" : "s", set->channels_by, set->channels);
+}
+
+static ps_status agree_on_channels(ps_source *source) {
+    volumes *set = source->state;
+    if (set->channels == 0) ps_volumes_set_channels(source, usual_channels(source), "most cases have");
+    for (int p = 0; p < PS_SOURCE_PARTS; p++) {
+        size_t kept = 0, count = (size_t)source->count[p];
+        for (size_t i = 0; i < count; i++) {
+            volume v = set->part[p].volume[i];
+            PS_TRY(keep(source, &set->part[p], v, i, &kept, check_channels(set, &v)));
+        }
+        source->count[p] = (int)kept;
+    }
     return PS_OK;
 }
 
@@ -302,6 +375,11 @@ static int label_maps_to_look_at(const volume_part *part, int count, double all)
     return fit < LEAST_LOOKED_AT ? LEAST_LOOKED_AT : fit;
 }
 
+static ps_status look_at_labels(volume *v) {
+    PS_TRY(PS_ALLOC(PS_NIFTI_LABELS, &v->has, "labels"));
+    return ps_nifti_find_labels(v->label, &v->label_header, v->has);
+}
+
 static ps_status look_for_labels(ps_source *source, size_t large_bytes) {
     volumes *set = source->state;
     volume_part *part = &set->part[PS_SOURCE_TRAIN];
@@ -312,32 +390,89 @@ static ps_status look_for_labels(ps_source *source, size_t large_bytes) {
         volume v = part->volume[i];
         bool looked_at = i == (int)((int64_t)next * count / some);
         next += looked_at;
-        PS_TRY(keep(source, part, v, (size_t)i, &kept, looked_at ? look_at_labels(set, &v) : PS_OK));
+        ps_status status = looked_at ? look_at_labels(&v) : PS_OK;
+        PS_TRY(keep(source, part, v, (size_t)i, &kept, status));
     }
     source->count[PS_SOURCE_TRAIN] = (int)kept;
     set->labels.looked_at = some < count ? some : 0;
     return PS_OK;
 }
 
+/* How many of the training cases have each label, and one of them. */
+typedef struct {
+    int cases[PS_NIFTI_LABELS], last, missing; /* the largest label, and the first below it that no case has; 0: none */
+    const volume *first[PS_NIFTI_LABELS];
+} label_census;
+
+static label_census count_labels(const ps_source *source) {
+    const volumes *set = source->state;
+    label_census found = {.last = 0};
+    for (int i = 0; i < source->count[PS_SOURCE_TRAIN]; i++) {
+        const volume *v = &set->part[PS_SOURCE_TRAIN].volume[i];
+        for (int label = 0; v->has != NULL && label < PS_NIFTI_LABELS; label++) {
+            if (!v->has[label]) continue;
+            if (found.cases[label]++ == 0) found.first[label] = v;
+            if (label > found.last) found.last = label;
+        }
+    }
+    for (int label = found.last - 1; label > 0; label--)
+        if (found.cases[label] == 0) found.missing = label;
+    return found;
+}
+
+static int odd_label(const label_census *found, const volume *v) {
+    for (int label = PS_NIFTI_LABELS - 1; label > found->missing; label--)
+        if (v->has != NULL && v->has[label]) return label;
+    return 0;
+}
+
+/* A gap that one case of more than two makes is that case's fault, and none of the data. */
+static bool is_of_one_case(const ps_source *source, const label_census *found) {
+    const volumes *set = source->state;
+    int odd = 0;
+    for (int i = 0; i < source->count[PS_SOURCE_TRAIN]; i++)
+        odd += odd_label(found, &set->part[PS_SOURCE_TRAIN].volume[i]) > 0;
+    return odd == 1 && source->count[PS_SOURCE_TRAIN] > 2;
+}
+
+static ps_status leave_out_odd(ps_source *source, const label_census *found) {
+    volumes *set = source->state;
+    volume_part *part = &set->part[PS_SOURCE_TRAIN];
+    size_t kept = 0, count = (size_t)source->count[PS_SOURCE_TRAIN];
+    for (size_t i = 0; i < count; i++) {
+        volume v = part->volume[i];
+        int odd = odd_label(found, &v);
+        ps_status status = PS_OK;
+        if (odd > 0)
+            status = ps_fail(PS_ERR_INPUT,
+                             "%s: has label %d, which no other training case has, and none has label %d; labels count "
+                             "from 0: mend it, or name them in a dataset.json",
+                             v.label, odd, found->missing);
+        PS_TRY(keep(source, part, v, i, &kept, status));
+    }
+    source->count[PS_SOURCE_TRAIN] = (int)kept;
+    return PS_OK;
+}
+
 /* Labels without a list of names: as many classes as the largest says, each of which must occur where all label maps
  * were looked at; what is no label map has gaps. */
 static ps_status find_classes(ps_source *source, const char *name) {
-    const volumes *set = source->state;
-    const bool *seen = set->seen;
-    int last = 0, looked_at = set->labels.looked_at;
-    for (int label = 0; label < PS_NIFTI_LABELS; label++)
-        if (seen[label]) last = label;
-    for (int label = 1; label < last; label++)
-        if (!seen[label] && looked_at == 0)
-            return ps_fail(
-                PS_ERR_INPUT,
-                "%s: label %d occurs in the training cases, but label %d does not; labels count from 0, each of "
-                "them in use, or a dataset.json beside them says what there is",
-                name, last, label);
-    if (last == 0)
+    int looked_at = ((volumes *)source->state)->labels.looked_at;
+    label_census found = count_labels(source);
+    if (looked_at == 0 && found.missing > 0 && is_of_one_case(source, &found)) {
+        PS_TRY(leave_out_odd(source, &found));
+        found = count_labels(source);
+    }
+    if (looked_at == 0 && found.missing > 0)
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: label %d occurs in the training cases, but label %d does not (%s has label %d); labels count from "
+            "0, each of them in use, or a dataset.json beside them says what there is",
+            name, found.last, found.missing, found.first[found.last]->label, found.last);
+    if (found.last == 0)
         return ps_fail(PS_ERR_INPUT, "%s: no voxel of the training cases has a label but 0; are these the label maps?",
                        name);
-    PS_TRY(ps_volumes_set_classes(source, last + 1, -1));
+    PS_TRY(ps_volumes_set_classes(source, found.last + 1, -1));
     ((volumes *)source->state)->labels.looked_at = looked_at;
     return PS_OK;
 }
@@ -345,6 +480,7 @@ static ps_status find_classes(ps_source *source, const char *name) {
 ps_status ps_volumes_finish(ps_source *source, const char *name, size_t large_bytes) {
     volumes *set = source->state;
     for (int p = 0; p < PS_SOURCE_PARTS; p++) PS_TRY(read_part(source, (ps_source_part)p));
+    PS_TRY(agree_on_channels(source));
     if (set->labels.classes == 0) PS_TRY(look_for_labels(source, large_bytes));
     if (source->count[PS_SOURCE_TRAIN] == 0) PS_TRY(ps_source_check_bad(source, name, false));
     if (source->count[PS_SOURCE_TRAIN] == 0)

@@ -29,6 +29,8 @@ ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored);
 void ps_volumes_without_labels(ps_source *source);
 /* Length of a stem without its number of a channel, "_0003"; 0: it ends otherwise. *channel: the number. */
 size_t ps_volume_channel(const char *stem, int *channel);
+/* How many channels cases have, and who says so (a literal: "dataset.json names"); else as many as most have. */
+void ps_volumes_set_channels(ps_source *source, int channels, const char *by);
 /* Reads the headers of all cases, and with them what the source says. `name`: of the data, for sentences. Classes that
  * nobody has set are found in the label maps of the training cases: in all of them, or, where their voxels take more
  * than large_bytes (0: PS_LARGE_BYTES), in a few, evenly spread. */

@@ -238,10 +238,13 @@ static void folders_with_faults(void **state) {
     gaps[7] = 5;
     made_nifti gappy = {.side = {3, 4, 5}, .value = gaps};
     write_nifti(at("labelsTr/a.nii.gz"), &gappy);
-    refused("msd", "label 5 occurs in the training cases, but label 1 does not");
+    refused("msd", "labelsTr/a.nii.gz has label 5)");
     made_nifti turned = {.side = {3, 4, 5}, .fields = (const made_field[]){{280, 'f', -1}, {0}}};
     write_nifti(at("labelsTr/a.nii.gz"), &turned);
     refused("msd", "its axes run otherwise");
+    made_nifti coarse = {.side = {3, 4, 5}, .mm = {5, 1, 1}};
+    write_nifti(at("labelsTr/a.nii.gz"), &coarse);
+    refused("msd", "its voxels are 5 x 1 x 1 mm, but those of");
     write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
     made_nifti both = {.side = {3, 4, 5, 2}};
     write_nifti(at("imagesTr/b.nii.gz"), &both);
@@ -249,6 +252,80 @@ static void folders_with_faults(void **state) {
     refused("msd", "has 2 channels");
     cut_nifti(at("imagesTr/b.nii.gz"), 40);
     refused("msd", "imagesTr/b.nii.gz: could not be read");
+}
+
+/* A label map of these fields beside an axial image of voxels of 1 mm at the origin. */
+static void try_place(const made_field *fields, const char *words) {
+    ps_source s;
+    made_nifti label = {.side = {30, 20, 10}, .fields = fields}, image = {.side = {30, 20, 10}};
+    write_nifti(at("imagesTr/a.nii.gz"), &image);
+    write_nifti(at("labelsTr/a.nii.gz"), &label);
+    if (words != NULL) {
+        refused("msd", words);
+        return;
+    }
+    held(open_source("msd", &s));
+    assert_int_equal(s.bad_count, 0);
+    ps_source_close(&s);
+}
+
+static void label_maps_that_lie_elsewhere(void **state) {
+    (void)state;
+    /* Rows of the sform begin at bytes 280, 296 and 312, its origin is the last of each; the qform's begins at 256. */
+    try_place((const made_field[]){{292, 'f', 100}, {0}}, "the same voxel is up to 100 mm apart");
+    try_place((const made_field[]){{308, 'f', -3}, {0}}, "labelsTr/a.nii.gz: lies elsewhere than");
+    try_place((const made_field[]){{292, 'f', 0.5}, {308, 'f', -0.4}, {0}}, NULL);
+    try_place((const made_field[]){{280, 'f', 0.99}, {284, 'f', 0.01}, {0}}, NULL);
+    try_place((const made_field[]){{280, 'f', 0.8}, {284, 'f', -0.6}, {296, 'f', 0.6}, {300, 'f', 0.8}, {0}},
+              "by origin and direction");
+    try_place((const made_field[]){{252, 's', 1}, {254, 's', 0}, {268, 'f', -60}, {0}}, "up to 60 mm apart");
+    try_place((const made_field[]){{254, 's', 0}, {0}}, "its axes run otherwise");
+    try_place((const made_field[]){{80, 'f', 1.0004}, {0}}, NULL); /* rounded */
+    try_place((const made_field[]){{84, 'f', 1.01}, {0}}, "its voxels are 1 x 1.01 x 1 mm");
+}
+
+static void channels_of_most(void **state) {
+    (void)state;
+    ps_source s;
+    made_nifti both = {.side = {3, 4, 5, 2}};
+    write_nifti(at("imagesTr/a.nii.gz"), &both);
+    write_case(NULL, "labelsTr/a.nii.gz", 3, 2);
+    write_case("imagesTr/b.nii.gz", "labelsTr/b.nii.gz", 3, 2);
+    write_case("imagesTr/c.nii.gz", "labelsTr/c.nii.gz", 3, 2);
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 2);
+    assert_int_equal(s.bad_count, 1);
+    assert_non_null(strstr(s.bad[0], "imagesTr/a.nii.gz: has 2 channels, but most cases have 1"));
+    assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "b");
+    ps_source_close(&s);
+    write_text("dataset.json",
+               "{\"labels\": {\"background\": 0, \"x\": 1}, "
+               "\"modality\": {\"0\": \"T1\", \"1\": \"T2\"}}");
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 1); /* though most have one */
+    assert_int_equal(s.bad_count, 2);
+    assert_non_null(strstr(s.bad[0], "imagesTr/b.nii.gz: has 1 channel, but dataset.json names 2"));
+    ps_source_close(&s);
+}
+
+static void a_gap_of_one_case_is_its_own(void **state) {
+    (void)state;
+    ps_source s;
+    double odd[60] = {0};
+    odd[7] = 200;
+    made_nifti gappy = {.side = {3, 4, 5}, .value = odd};
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 3);
+    write_case("imagesTr/b.nii.gz", NULL, 3, 2);
+    write_nifti(at("labelsTr/b.nii.gz"), &gappy);
+    write_case("imagesTr/c.nii.gz", "labelsTr/c.nii.gz", 3, 2);
+    held(open_source("msd", &s));
+    assert_int_equal(s.classes, 3);
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 2);
+    assert_int_equal(s.bad_count, 1);
+    assert_non_null(strstr(s.bad[0], "labelsTr/b.nii.gz: has label 200, which no other training case has"));
+    ps_source_close(&s);
+    write_nifti(at("labelsTr/c.nii.gz"), &gappy);
+    refused("msd", "labelsTr/b.nii.gz has label 200)"); /* of several cases: the data's, with the first */
 }
 
 static void documents_with_faults(void **state) {
@@ -381,6 +458,9 @@ int main(void) {
         cmocka_unit_test_setup(a_fourth_dimension_of_channels, empty_folder),
         cmocka_unit_test_setup(labels_of_a_large_set, empty_folder),
         cmocka_unit_test_setup(folders_with_faults, empty_folder),
+        cmocka_unit_test_setup(label_maps_that_lie_elsewhere, empty_folder),
+        cmocka_unit_test_setup(channels_of_most, empty_folder),
+        cmocka_unit_test_setup(a_gap_of_one_case_is_its_own, empty_folder),
         cmocka_unit_test_setup(documents_with_faults, empty_folder),
         cmocka_unit_test_setup(labels_beyond_the_classes, empty_folder),
         cmocka_unit_test_setup(bad_cases_are_left_out, empty_folder),
