@@ -97,11 +97,18 @@ static void print_dead(const ps_net *net, ps_dead_shares share, int images) {
     if (!isnan(share.all)) printf("          %.2f %% of " PS_DEAD_ALL "\n", 100 * share.all);
 }
 
+/* Why no loss was measured. */
+static void print_nothing(const ps_dataset *dataset) {
+    int images = ps_dataset_count(dataset, PS_SPLIT_TEST);
+    if (images == 0) printf("loss      not measured: the data have no test images\n");
+    else printf("loss      not measured: no position of the %d test images has a label that counts\n", images);
+}
+
 /* why: dead nodes were not looked for; "": they were, or no node can be dead. */
 static void print_text(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_shares share, const char *why) {
     if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
     else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
-    if (e.count == 0) printf("loss      not measured: the data have no test images\n");
+    if (e.count == 0) print_nothing(s->session.dataset);
     else if (!isfinite(e.loss)) printf("loss      %s\n", isnan(e.loss) ? "NaN" : "Infinity");
     else printf("loss      %.6f\n", e.loss);
     print_measures(&s->session.described, e);

@@ -52,6 +52,24 @@ static ps_status add_cases(const ps_volume_names *images, const ps_volume_names 
     return PS_OK;
 }
 
+/* Label maps without an image are named as images without a label map are. */
+static ps_status leave_out_alone(const ps_volume_names *images, const ps_volume_names *labels, ps_source *out) {
+    for (size_t i = 0; i < labels->count; i++) {
+        const char *stem = labels->stem[i], *number = strncmp(stem, "label", 5) == 0 ? stem + 5 : stem;
+        char *image = NULL;
+        PS_TRY(ps_string_format(&image, "img%s", number));
+        ps_status status = PS_OK;
+        if (ps_volume_names_find(images, image) < 0 && ps_volume_names_find(images, number) < 0)
+            status = ps_source_leave_out(
+                out,
+                ps_fail(PS_ERR_INPUT, "%s: has no image (looked for %s in img); add it, or take the label map away",
+                        labels->path[i], image));
+        free(image);
+        PS_TRY(status);
+    }
+    return PS_OK;
+}
+
 static ps_status list_cases(const char *folder, ps_source *out) {
     ps_volume_names images = {0}, labels = {0};
     char *image_folder = NULL, *label_folder = NULL;
@@ -60,6 +78,7 @@ static ps_status list_cases(const char *folder, ps_source *out) {
     if (status == PS_OK) status = ps_volume_names_read(image_folder, &images);
     if (status == PS_OK) status = ps_volume_names_read(label_folder, &labels);
     if (status == PS_OK) status = add_cases(&images, &labels, out);
+    if (status == PS_OK) status = leave_out_alone(&images, &labels, out);
     ps_volume_names_clear(&images);
     ps_volume_names_clear(&labels);
     free(image_folder);

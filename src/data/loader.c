@@ -71,9 +71,12 @@ static ps_status refuse_sizes(const ps_dataset *dataset) {
                      other = ps_dataset_shape_of(dataset, (ps_split)split, i, NULL);
             if (ps_shape_equal(first, other)) continue;
             return ps_fail(PS_ERR_USAGE,
-                           "%s: samples differ in size (%d x %d x %d and %d x %d x %d), and a batch wants one; bring "
-                           "them to one size with --size",
-                           ps_dataset_source(dataset), first.d, first.h, first.w, other.d, other.h, other.w);
+                           "%s: samples differ in size (%d x %d x %d and %d x %d x %d), and a batch wants one; %s",
+                           ps_dataset_source(dataset), first.d, first.h, first.w, other.d, other.h, other.w,
+                           ps_dataset_has_masks(dataset)
+                               ? "cut patches of one size out of them with --patch-size (--size makes all of them "
+                                 "cubes or squares)"
+                               : "bring them to one size with --size");
         }
     }
     return ps_fail(PS_ERR_USAGE, "%s: masks differ in size, and a batch wants one; bring them to one size with --size",

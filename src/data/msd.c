@@ -151,6 +151,26 @@ static ps_status add_channels(layout *l, const ps_volume_names *images, size_t f
     return status;
 }
 
+/* Label maps without an image are named as images without a label map are. */
+static ps_status leave_out_alone(const layout *l, const ps_volume_names *images, const ps_volume_names *labels,
+                                 const char *image_folder) {
+    for (size_t i = 0; i < labels->count; i++) {
+        char *first = NULL;
+        PS_TRY(ps_string_format(&first, "%s_0000", labels->stem[i]));
+        bool there = ps_volume_names_find(images, labels->stem[i]) >= 0 ||
+                     (l->a_file_a_channel && ps_volume_names_find(images, first) >= 0);
+        ps_status status = PS_OK;
+        if (!there)
+            status = ps_source_leave_out(
+                l->out,
+                ps_fail(PS_ERR_INPUT, "%s: has no image (looked for %s in %s); add it, or take the label map away",
+                        labels->path[i], l->a_file_a_channel ? first : labels->stem[i], image_folder));
+        free(first);
+        PS_TRY(status);
+    }
+    return PS_OK;
+}
+
 static ps_status add_folder(layout *l, const ps_volume_names *images, const ps_volume_names *labels,
                             ps_source_part part) {
     int channel;
@@ -177,6 +197,7 @@ static ps_status read_folders(layout *l, const char *image_folder, const char *l
     if (status == PS_OK) status = ps_volume_names_read(image, &images);
     if (status == PS_OK) status = ps_volume_names_read(label, &labels);
     if (status == PS_OK) status = add_folder(l, &images, &labels, part);
+    if (status == PS_OK) status = leave_out_alone(l, &images, &labels, image);
     ps_volume_names_clear(&images);
     ps_volume_names_clear(&labels);
     free(image);
@@ -215,6 +236,15 @@ static ps_status listed_is_there(const layout *l, const cJSON *list, bool *there
     return PS_OK;
 }
 
+static ps_status refuse_twice(const layout *l, const cJSON *list, const cJSON *item, const char *image) {
+    for (const cJSON *other = list->child; other != item; other = other->next) {
+        const cJSON *before = cJSON_GetObjectItemCaseSensitive(other, "image");
+        if (cJSON_IsString(before) && strcmp(before->valuestring, image) == 0)
+            return ps_fail(PS_ERR_INPUT, "%s: its list \"training\" names %s twice; keep one", l->where, image);
+    }
+    return PS_OK;
+}
+
 static ps_status read_training(layout *l) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(l->document, "training"), *item;
     bool listed = false;
@@ -224,6 +254,7 @@ static ps_status read_training(layout *l) {
         const char *image = NULL, *label = NULL;
         PS_TRY(ps_json_get_text(item, "image", true, l->where, &image));
         PS_TRY(ps_json_get_text(item, "label", true, l->where, &label));
+        PS_TRY(refuse_twice(l, list, item, image));
         PS_TRY(add_listed(l, image, label));
     }
     return PS_OK;

@@ -185,6 +185,44 @@ ps_status ps_pictures_check_found(const ps_source *source, const char *folder, c
                    folder, looked_for);
 }
 
+typedef struct {
+    const char *name;
+    ps_source_part part;
+} named;
+
+static int by_name(const void *a_, const void *b_) {
+    const named *a = a_, *b = b_;
+    int order = strcmp(a->name, b->name);
+    return order != 0 ? order : (a->part > b->part) - (a->part < b->part);
+}
+
+static ps_status refuse_twice(const named *a, const named *b, const char *folder, const char *lists) {
+    if (a->part == b->part)
+        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" stands more than once in a list of pictures (%s); keep one", folder,
+                       a->name, lists);
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s: \"%s\" is in the list of pictures to train on and in that of pictures to test on (%s), and would "
+        "be tested on what it was trained on; take it out of one",
+        folder, a->name, lists);
+}
+
+ps_status ps_pictures_check_once(const ps_source *source, const char *folder, const char *lists) {
+    const pictures *set = source->state;
+    named *all = NULL;
+    size_t count = 0;
+    ps_status status = PS_OK;
+    PS_TRY(PS_ALLOC((size_t)source->count[0] + (size_t)source->count[1], &all, "names of pictures"));
+    for (int part = 0; part < PS_SOURCE_PARTS; part++)
+        for (int i = 0; i < source->count[part]; i++)
+            all[count++] = (named){set->picture[part][i].name, (ps_source_part)part};
+    if (count > 0) qsort(all, count, sizeof *all, by_name);
+    for (size_t i = 1; i < count && status == PS_OK; i++)
+        if (strcmp(all[i - 1].name, all[i].name) == 0) status = refuse_twice(&all[i - 1], &all[i], folder, lists);
+    ps_free(all);
+    return status;
+}
+
 bool ps_picture_has_ending(const char *name) {
     static const char *const endings[] = {".png", ".jpg", ".jpeg", ".bmp", ".gif",  ".heic",
                                           ".jp2", ".pgm", ".ppm",  ".tif", ".tiff", ".webp"};

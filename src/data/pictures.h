@@ -33,6 +33,9 @@ ps_status ps_pictures_add_pair(ps_source *source, ps_source_part part, const cha
 /* Refuses a source in whose training part nothing was found. */
 ps_status ps_pictures_check_found(const ps_source *source, const char *folder, const char *looked_for);
 
+/* Refuses a source in which a name stands twice; lists: what says which names there are ("ImageSets/.."), in words. */
+ps_status ps_pictures_check_once(const ps_source *source, const char *folder, const char *lists);
+
 /* Whether a file's name ends as those of pictures do, in any case: .png, .jpg, .jpeg, and kinds that cannot be read
  * here, so that they are refused by name and not passed over. */
 bool ps_picture_has_ending(const char *name);

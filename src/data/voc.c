@@ -136,6 +136,8 @@ ps_status ps_voc_open(const char *argument, const ps_dataset_options *options, p
     if (status == PS_OK)
         status = ps_pictures_check_found(out, folder != NULL ? folder : argument,
                                          "JPEGImages, SegmentationClass and ImageSets/Segmentation/train.txt");
+    if (status == PS_OK && folder != NULL)
+        status = ps_pictures_check_once(out, folder, "train.txt or train_aug.txt, val.txt");
     free(folder);
     return status;
 }

@@ -458,10 +458,23 @@ static ps_status train(run *r) {
     return finish(r, diverged ? diverged_at + 1 : options.steps, diverged);
 }
 
+/* Where no label counts there is no loss, and nothing is learned. */
+static ps_status check_labels(const ps_dataset *set) {
+    size_t labels = 0;
+    if (!ps_dataset_has_masks(set) || ps_dataset_looked_at(set) > 0) return PS_OK;
+    for (int k = 0; k < ps_dataset_classes(set); k++) labels += ps_dataset_count_labels(set, PS_SPLIT_TRAIN, k);
+    if (labels > 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: no position of the %d training samples has a label that counts, so that there is nothing to "
+                   "learn; are these the right label maps?",
+                   ps_dataset_source(set), ps_dataset_count(set, PS_SPLIT_TRAIN));
+}
+
 /* A run that goes on has the network of its checkpoint, whatever has become of the file it was read from. */
 static ps_status open_session(run *r) {
     const ps_dataset_options data = ps_session_data_options(r->config);
     PS_TRY(ps_session_open(&r->session, r->config, r->graph, r->options->threads));
+    PS_TRY(check_labels(r->session.dataset));
     PS_TRY(ps_planned_text(r->config, &data, &r->plan));
     if (r->graph != NULL) {
         r->goes_on = true;

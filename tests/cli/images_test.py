@@ -191,6 +191,19 @@ def class_zero():
     report(result.returncode == 0 and tap.records("shapes")[0]["config"]["dice_background"] is False, "generated shapes lie on a background", result.stderr)
 
 
+def nothing_counts():
+    """Label maps of nothing but what does not count."""
+    street("void", "trainannot", "train", 6, 11)
+    street("void", "testannot", "test", 2, 11)
+    result = run(*dense(11), "--data", "camvid:void", "--out", "void-run")
+    report(result.returncode == 2 and "no position of the 4 training samples has a label that counts" in result.stderr, "label maps in which nothing counts are not trained on", result.stderr)
+    result = must(*dense(11), "--data", "camvid:film", "--out", "seen")
+    street("half", "trainannot", "train", 6)
+    street("half", "testannot", "test", 2, 11)
+    result = run("eval", "seen/checkpoint.safetensors", "--data", "camvid:half")
+    report("no position of the 2 test images has a label that counts" in result.stdout and "no test images" not in result.stdout, "nor said to be none at all", result.stdout + result.stderr)
+
+
 if Image is None:
     skip("pictures as Pillow reads them", "no Pillow here")
 else:
@@ -202,4 +215,5 @@ else:
     damage()
     training()
     class_zero()
+    nothing_counts()
 done()

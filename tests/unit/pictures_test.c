@@ -287,7 +287,13 @@ static void wrong_voc(void **state) {
     put_picture("JPEGImages/2007_000039.jpg", 3);
     cut_file(in_folder("JPEGImages/2007_000039.jpg"), file_length(in_folder("JPEGImages/2007_000039.jpg")) - 4);
     refuses_sample("voc", 0, "JPEGImages/2007_000039.jpg", "damaged JPEG", "fetch");
+    put_text("ImageSets/Segmentation/train.txt", "2007_000032\n2007_000039\n2007_000032\n");
+    refuses("voc", "", "\"2007_000032\" stands more than once", "train.txt");
+    put_text("ImageSets/Segmentation/train.txt", "2007_000032\n2007_000039\n");
+    put_text("ImageSets/Segmentation/val.txt", "2007_000039\n");
+    refuses("voc", "", "\"2007_000039\" is in the list of pictures to train on and", "val.txt");
     take_away("ImageSets/Segmentation/train.txt");
+    take_away("ImageSets/Segmentation/val.txt");
     refuses("voc", "", "no pictures for training", "ImageSets/Segmentation/train.txt");
 }
 

@@ -164,7 +164,11 @@ static void a_file_a_channel(void **state) {
     write_text("dataset.json",
                "{\"labels\": {\"background\": 0, \"x\": 1}, \"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"},"
                "\"training\": [{\"image\": \"./imagesTr/p_1.nii.gz\", \"label\": \"./labelsTr/p_1.nii.gz\"}]}");
+    write_case(NULL, "labelsTr/p_2.nii.gz", 3, 2);
+    refused("msd", "labelsTr/p_2.nii.gz: has no image (looked for p_2_0000 in");
+    remove(at("labelsTr/p_2.nii.gz"));
     held(open_source("msd", &s));
+    assert_int_equal(s.bad_count, 0);
     assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "p_1");
     assert_string_equal(s.channel_names[1], "T2");
     held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label));
@@ -229,6 +233,9 @@ static void folders_with_faults(void **state) {
     refused("msd", "no training case");
     write_case("imagesTr/a.nii.gz", NULL, 3, 2);
     refused("msd", "imagesTr/a.nii.gz: there is no label map");
+    write_case(NULL, "labelsTr/b.nii.gz", 3, 2);
+    refused("msd", "labelsTr/b.nii.gz: has no image (looked for b in");
+    remove(at("labelsTr/b.nii.gz"));
     write_case(NULL, "labelsTr/a.nii.gz", 4, 2);
     refused("msd", "labelsTr/a.nii.gz: has 4 x 5 x 6 voxels");
     write_case(NULL, "labelsTr/a.nii.gz", 3, 1);
@@ -341,6 +348,9 @@ static void documents_with_faults(void **state) {
         {"{\"labels\": {\"background\": 0, \"x\": 1}, \"modality\": {\"7\": \"CT\"}}", "the channel \"7\""},
         {"{\"labels\": ", "dataset.json"},
         {"{\"training\": [{\"image\": \"./imagesTr/a.nii.gz\"}]}", "label"},
+        {"{\"training\": [{\"image\": \"./imagesTr/a.nii.gz\", \"label\": \"./labelsTr/a.nii.gz\"}, "
+         "{\"image\": \"./imagesTr/a.nii.gz\", \"label\": \"./labelsTr/a.nii.gz\"}]}",
+         "names ./imagesTr/a.nii.gz twice"},
         {"{\"training\": [{\"image\": \"./imagesTr/a.nii.gz\", \"label\": \"./labelsTr/gone.nii.gz\"}]}", "gone"},
     };
     write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
@@ -407,6 +417,9 @@ static void scans_of_btcv(void **state) {
         assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "img0001");
         ps_source_close(&s);
     }
+    write_case(NULL, "label/label0003.nii.gz", 3, 14);
+    refused("btcv", "label0003.nii.gz: has no image (looked for img0003");
+    remove(at("label/label0003.nii.gz"));
     write_case("img/img0002.nii.gz", NULL, 3, 14);
     refused("btcv", "img0002.nii.gz: there is no label map");
 }
