@@ -72,7 +72,7 @@ typedef struct {
     int run_count;
 } ps_arm;
 
-/* Of a measure of the task, on the test split: "test_mean_iou", "test mean iou". */
+/* Of a measure of the task, on the test split: "test_mean_iou", "test mean IoU". */
 typedef struct {
     ps_test_name name, title;
 } ps_arms_measure;

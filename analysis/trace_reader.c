@@ -207,6 +207,8 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     PS_TRY(copy_text(item, PS_KEY(LAYER, activation), &layer->activation));
     PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, norm), &layer->norm));
     PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, pool_skip), &layer->pool_skip));
+    const char *over = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, norm_over)));
+    layer->norm_of_sample = over != NULL && strcmp(over, PS_WORD(NORM_OVER, SAMPLE)) == 0;
     layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, SHARED)) == 0;
     layer->heads = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, ATTENTION)) == 0;
     layer->death = ps_trace_death_of(item);

@@ -33,6 +33,7 @@ typedef struct {
     int channels, position;
     double depth, fan_in;   /* ps_absent() where not known */
     double elements;        /* 0 where it is not the same for all images */
+    bool norm_of_sample;    /* its statistics are of one sample, not of the batch */
     double norm_eps, slope; /* ps_absent() where not said */
     int first_node;         /* index of channel 0 among all nodes of the run */
     int *inputs;            /* indices of trace layers that this one reads */

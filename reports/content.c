@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "reports/escape.h"
 #include "reports/pictures.h"
+#include "trace/trace_task.h"
 
 const char *ps_report_text(const cJSON *object, const char *key) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
@@ -144,10 +145,12 @@ const char *ps_report_measure(const ps_report_content *content) {
 }
 
 const char *ps_report_measure_title(const ps_report_content *content, char *text, size_t size) {
-    snprintf(text, size, "%s", ps_report_measure(content));
-    if (text[0] >= 'a' && text[0] <= 'z') text[0] = (char)(text[0] - 'a' + 'A');
-    for (char *p = text; *p != '\0'; p++)
-        if (*p == '_') *p = ' ';
+    const char *column = ps_report_measure(content);
+    ps_trace_measure measure = {.unit = ""};
+    char title[PS_TRACE_TASK_TEXT];
+    bool of_test = strncmp(column, "test_", 5) == 0;
+    snprintf(measure.name, sizeof measure.name, "%.31s", of_test ? column + 5 : column);
+    snprintf(text, size, "%s%s", of_test ? "Test " : "", ps_trace_measure_title(&measure, title));
     return text;
 }
 

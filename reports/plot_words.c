@@ -1,4 +1,5 @@
 #include "reports/plot_words.h"
+#include "trace/trace_task.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -19,9 +20,10 @@ void ps_plot_words_of(const ps_table *runs, const ps_table *meta, ps_plot_words 
     bool named = strncmp(name, prefix, sizeof prefix - 1) == 0;
     int row = ps_table_find(meta, 0, ps_table_column(meta, "key"), "measure_unit");
     copy_plain(words->measure, sizeof words->measure, named ? name + sizeof prefix - 1 : "measure", "_");
-    snprintf(words->title, sizeof words->title, "%s", words->measure);
-    for (char *p = words->title; *p != '\0'; p++)
-        if (*p == '_') *p = ' ';
+    ps_trace_measure measure = {.unit = ""};
+    char title[PS_TRACE_TASK_TEXT];
+    snprintf(measure.name, sizeof measure.name, "%.31s", words->measure);
+    snprintf(words->title, sizeof words->title, "%s", ps_trace_measure_title(&measure, title));
     words->share = row < 0;
     const char *unit = row < 0 ? "%" : ps_table_text(meta, row, ps_table_column(meta, "value"));
     copy_plain(words->unit, sizeof words->unit, unit, " %/.-");

@@ -1,7 +1,7 @@
 /* The measure of the task in the words of plots. Scripts and plot_list.tsv name it by fields, so that no plot knows
  * what was measured:
  *   {measure}         its column in eval.tsv                       mean_iou
- *   {measure title}   the same to be read                          mean iou
+ *   {measure title}   the same to be read                          mean IoU
  *   {factor}          by which values are shown                    100, or 1 where it is no share
  *   {, unit}          behind a name, on an axis                    ", %"
  *   { (pp)}           the same of differences                      " (pp)"

@@ -73,6 +73,7 @@ typedef struct {
     int position, nodes; /* in forward order */
     double fan_in;       /* ps_absent(): not said */
     bool own_gate, normalised, has_module;
+    bool over_batch;                      /* normalised by statistics of the batch, not of each sample */
     bool frozen;                          /* its weights are not trained, as the trace says */
     ps_fact_series series[PS_FACT_COUNT]; /* one point a window or probe; of a network at rest one point at its step */
 } ps_layer_facts;

@@ -383,6 +383,7 @@ static ps_status describe_layers(const ps_run *run, ps_facts *facts) {
         out->fan_in = layer->fan_in > 0 ? layer->fan_in : ps_absent();
         out->own_gate = !layer->shared;
         out->normalised = layer->norm != NULL;
+        out->over_batch = out->normalised && !layer->norm_of_sample;
         out->frozen = layer->weight_frozen;
         out->has_module = layer->pool_skip != NULL;
     }
@@ -461,7 +462,7 @@ static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     facts->epoch_given = given > 0;
     facts->epoch_steps =
         facts->epoch_given ? given : quotient(facts->data.train, parts > 1 ? parts * facts->batch : facts->batch);
-    if (facts->data.classes > 1 && strcmp(facts->task.name, "classification") == 0) facts->chance_loss = log(classes);
+    if (facts->data.classes > 1 && ps_trace_task_is_cross_entropy(&facts->task)) facts->chance_loss = log(classes);
     if (optimiser == NULL || optimiser[0] == '\0') return PS_OK;
     size_t length = strcspn(optimiser, " ");
     PS_TRY(ps_string_format(&facts->optimiser, "%.*s", (int)length, optimiser));

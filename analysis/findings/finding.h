@@ -91,6 +91,7 @@ struct ps_finding_rule {
     int rank;
     bool at_rest;       /* can judge a network at rest */
     const char *needs;  /* in words, for "cannot be judged": "loss of each step" */
+    bool by_guess;      /* it needs to know what a guess costs */
     const char *source; /* of its threshold */
     /* FOUND fills *out (zeroed but for rule and level); UNKNOWN: what it needs was not recorded. */
     ps_judgement (*judge)(const ps_facts *facts, ps_finding *out);
@@ -102,6 +103,11 @@ struct ps_finding_rule {
 
 const ps_finding_rule *const *ps_finding_rules(int *count);
 const ps_finding_rule *ps_finding_rule_named(const char *id); /* NULL: none */
+
+/* What it needs, for "cannot be judged" of these facts: of a loss whose guess nobody knows that is said. Returns text,
+ * or the rule's own words. */
+enum { PS_FINDING_NEEDS = 160 };
+const char *ps_finding_needs(const ps_finding_rule *rule, const ps_facts *facts, char text[PS_FINDING_NEEDS]);
 
 /* How often a rule errs (error_rate_list.def). */
 typedef struct {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "analysis/findings/finding.h"
+#include "analysis/json_scan.h"
 #include "core/memory.h"
 
 /* The next word of a list with commas between, cut to its room; NULL at the end. */
@@ -150,4 +151,13 @@ void ps_findings_clear(ps_findings *findings) {
     ps_free(findings->list);
     ps_free(findings->unknown);
     memset(findings, 0, sizeof *findings);
+}
+
+const char *ps_finding_needs(const ps_finding_rule *rule, const ps_facts *facts, char text[PS_FINDING_NEEDS]) {
+    const char *loss = facts->task.loss;
+    if (!rule->by_guess || !ps_is_absent(facts->chance_loss) || ps_trace_task_is_cross_entropy(&facts->task))
+        return rule->needs;
+    snprintf(text, PS_FINDING_NEEDS, "the loss of a guess, which is not known %s%s",
+             loss[0] != '\0' ? "for " : "where the task does not name its loss", loss);
+    return text;
 }

@@ -11,7 +11,7 @@ enum { FEWEST_STEPS = 30 };
 
 static bool normalised(const ps_facts *facts) {
     for (int l = 0; l < facts->layer_count; l++)
-        if (facts->layers[l].normalised) return true;
+        if (facts->layers[l].over_batch) return true;
     return false;
 }
 
@@ -107,6 +107,7 @@ const ps_finding_rule ps_finding_mode_loss = {
     .rank = 17,
     .at_rest = true,
     .needs = "loss on the probe set in both modes, over 30 steps or more",
+    .by_guess = true,
     .source = "shares of the loss of a uniform guess, by simulation",
     .judge = judge,
 };

@@ -66,8 +66,29 @@ static ps_judgement judge_by_heart(const ps_facts *facts, const ps_loss_course *
     return PS_JUDGED_FOUND;
 }
 
+/* Of a loss whose guess nobody knows: by what is measured, where that of a guess is known. */
+static ps_judgement judge_by_measure(const ps_facts *facts, ps_finding *out) {
+    const ps_trace_measure *m = &facts->task.measure[0];
+    double value = ps_fact_last(&facts->test_measure);
+    char title[PS_TRACE_TASK_TEXT];
+    if (facts->loss.count < FEWEST_STEPS || facts->task.measures == 0 || !isfinite(m->chance) || ps_is_absent(value))
+        return PS_JUDGED_UNKNOWN;
+    if (!m->higher_is_better || !isfinite(value)) return PS_JUDGED_UNKNOWN;
+    if (beats_chance(facts)) return PS_JUDGED_NOTHING;
+    out->level = PS_LEVEL_SERIOUS;
+    out->since = facts->loss.step[0];
+    out->strength = value > 0 ? fmax(1, m->chance / value) : 1e9;
+    ps_finding_say(out, "After %zu steps the network is no better than a guess: its %s is %.3g, and a guess has %.3g.",
+                   facts->loss.count, ps_trace_measure_title(m, title), value, m->chance);
+    ps_finding_add_evidence(out, m->name, value, m->chance, ps_curve_last_line(&facts->test_measure));
+    add_causes(facts, out);
+    ps_finding_try(out, "More steps; else train on two samples alone until the loss is near its least.");
+    return PS_JUDGED_FOUND;
+}
+
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_loss_course c;
+    if (ps_is_absent(facts->chance_loss) && facts->task.loss[0] != '\0') return judge_by_measure(facts, out);
     double chance = facts->chance_loss;
     if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
     if (c.last < ps_curve_level(facts, down)) return judge_by_heart(facts, &c, out);
@@ -100,6 +121,7 @@ const ps_finding_rule ps_finding_not_learning = {
     .rank = 50,
     .at_rest = false,
     .needs = "loss of 40 steps or more, and the number of classes",
+    .by_guess = true,
     .source = "the loss of a uniform guess; two standard errors of a share",
     .judge = judge,
 };

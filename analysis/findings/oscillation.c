@@ -37,6 +37,7 @@ const ps_finding_rule ps_finding_oscillation = {
     .rank = 51,
     .at_rest = false,
     .needs = "loss of 40 steps or more, and the number of classes",
+    .by_guess = true,
     .source = "by simulation",
     .judge = judge,
 };

@@ -52,6 +52,7 @@ const ps_finding_rule ps_finding_overfitting = {
     .rank = 53,
     .at_rest = false,
     .needs = "three evaluations, or losses of the probe images, and the training loss",
+    .by_guess = true,
     .source = "by simulation",
     .judge = judge,
 };

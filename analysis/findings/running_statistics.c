@@ -35,7 +35,7 @@ static int add_layers(const ps_facts *facts, ps_finding *out, bool off, int *kno
 static bool knows_all(const ps_facts *facts) {
     for (int l = 0; l < facts->layer_count; l++) {
         const ps_layer_facts *layer = &facts->layers[l];
-        if (layer->own_gate ? !layer->normalised : facts->at_rest && !layer->normalised) continue;
+        if (layer->own_gate ? !layer->over_batch : facts->at_rest && !layer->over_batch) continue;
         if (layer->series[PS_FACT_mode_gap].count == 0 && layer->series[PS_FACT_variance_low].count == 0) return false;
     }
     return true;
@@ -76,7 +76,7 @@ static ps_judgement judge_lag(const ps_facts *facts, ps_finding *out) {
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     int known = 0, found = add_layers(facts, out, true, &known), normalised = 0;
     char text[256];
-    for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].normalised;
+    for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].over_batch;
     if (facts->layer_count > 0 && normalised == 0) return PS_JUDGED_NOTHING;
     if (known == 0 || facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
     if (found == 0) return judge_lag(facts, out);

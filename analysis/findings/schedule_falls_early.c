@@ -52,6 +52,7 @@ const ps_finding_rule ps_finding_schedule_falls_early = {
     .rank = PS_RANK_START + 1,
     .at_rest = false,
     .needs = "learning rate and loss of 40 steps or more, and the number of classes",
+    .by_guess = true,
     .source = "the schedules in use spend 99 % of it after half of the run",
     .judge = judge,
 };

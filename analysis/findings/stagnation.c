@@ -54,6 +54,7 @@ const ps_finding_rule ps_finding_stagnation = {
     .rank = 52,
     .at_rest = false,
     .needs = "loss of 100 steps or more, and the number of classes",
+    .by_guess = true,
     .source = "two standard errors; shares by simulation",
     .judge = judge,
 };

@@ -52,6 +52,7 @@ const ps_finding_rule ps_finding_start_loss = {
     .rank = 14,
     .at_rest = false,
     .needs = "loss of the first step, and the number of classes",
+    .by_guess = true,
     .source = "CS231n: the loss at the start is that of a guess; factors by simulation",
     .judge = judge,
 };

@@ -7,7 +7,7 @@ static const double some = 0.1, many = 0.5;
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     int normalised = 0;
     char text[256];
-    for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].normalised;
+    for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].over_batch;
     if (facts->layer_count > 0 && normalised == 0) return PS_JUDGED_NOTHING;
     ps_layers_share now = ps_layers_share_of(facts, PS_FACT_variance_low, PS_AT_LAST, false);
     if (now.known == 0) return PS_JUDGED_UNKNOWN;

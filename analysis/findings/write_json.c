@@ -90,9 +90,10 @@ void ps_findings_write_json(FILE *stream, const ps_facts *facts, const ps_findin
     }
     fputs("],\"cannot_be_judged\":[", stream);
     for (int i = 0; i < findings->unknown_count; i++) {
+        char needs[PS_FINDING_NEEDS];
         fprintf(stream, "%s{\"id\":\"%s\"", i > 0 ? "," : "", findings->unknown[i]->id);
         text_member(stream, "title", findings->unknown[i]->title);
-        text_member(stream, "needs", findings->unknown[i]->needs);
+        text_member(stream, "needs", ps_finding_needs(findings->unknown[i], facts, needs));
         fputc('}', stream);
     }
     fputc(']', stream);
@@ -171,8 +172,8 @@ static void sarif_result(FILE *stream, const ps_facts *facts, const ps_finding *
 
 /* A rule that cannot judge is a result of its own kind: "notApplicable" would read as healthy. */
 static void sarif_unknown(FILE *stream, const ps_facts *facts, const ps_finding_rule *rule) {
-    char text[600];
-    snprintf(text, sizeof text, "cannot be judged: %s needs %s", rule->title, rule->needs);
+    char text[600], needs[PS_FINDING_NEEDS];
+    snprintf(text, sizeof text, "cannot be judged: %s needs %s", rule->title, ps_finding_needs(rule, facts, needs));
     fprintf(stream, "\n{\"ruleId\":\"%s\",\"ruleIndex\":%d,\"kind\":\"open\",\"level\":\"none\",\"message\":{\"text\":",
             rule->id, place_of(rule));
     ps_json_print_text(stream, text);

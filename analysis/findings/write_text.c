@@ -136,12 +136,12 @@ static void print_training(FILE *stream, const ps_findings *findings) {
 static void print_unknown(FILE *stream, const ps_facts *facts, const ps_findings *findings) {
     bool headed = false;
     for (int i = 0; i < findings->unknown_count; i++) {
-        char text[600];
+        char text[600], needs[PS_FINDING_NEEDS];
         if (facts->at_rest && !findings->unknown[i]->at_rest) continue;
         if (!headed) fprintf(stream, "\nCannot be judged, as what it needs was not recorded:\n");
         headed = true;
         snprintf(text, sizeof text, "%s (%s): needs %s", findings->unknown[i]->title, findings->unknown[i]->id,
-                 findings->unknown[i]->needs);
+                 ps_finding_needs(findings->unknown[i], facts, needs));
         print_labelled(stream, "-", text);
     }
     if (facts->at_rest) print_training(stream, findings);
@@ -241,11 +241,13 @@ static ps_status print_rows(FILE *stream, const char *path, const ps_finding *fi
     return status;
 }
 
-static ps_status refuse(const char *run, const ps_finding_rule *rule, const ps_findings *findings) {
+static ps_status refuse(const char *run, const ps_finding_rule *rule, const ps_facts *facts,
+                        const ps_findings *findings) {
+    char needs[PS_FINDING_NEEDS];
     for (int i = 0; i < findings->unknown_count; i++)
         if (findings->unknown[i] == rule)
             return ps_fail(PS_ERR_USAGE, "%s: whether %s (%s) cannot be judged: it needs %s", run, rule->title,
-                           rule->id, rule->needs);
+                           rule->id, ps_finding_needs(rule, facts, needs));
     return ps_fail(PS_ERR_USAGE, "%s: %s (%s) was looked for and not found; `poolscope diagnose %s` lists what was",
                    run, rule->title, rule->id, run);
 }
@@ -261,7 +263,7 @@ static ps_status explain(FILE *stream, const char *run, const ps_finding_rule *r
             place = i + 1;
         }
     ps_status status = PS_OK;
-    if (finding == NULL) status = refuse(run, rule, &findings);
+    if (finding == NULL) status = refuse(run, rule, facts, &findings);
     else {
         fprintf(stream, "%s: finding %d of %d\n", run, place, findings.count);
         print_finding(stream, facts, finding, place);

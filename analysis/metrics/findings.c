@@ -83,9 +83,11 @@ static ps_status end(void *context) {
         write_finding(state, &findings.list[i]);
         serious += findings.list[i].level >= PS_LEVEL_SERIOUS;
     }
+    char needs[PS_FINDING_NEEDS];
     for (int i = 0; i < findings.unknown_count; i++)
         ps_tables_row(state->in.tables, PS_TABLE_findings_open, "slsss", run->arm, run->header->seed,
-                      findings.unknown[i]->id, findings.unknown[i]->title, findings.unknown[i]->needs);
+                      findings.unknown[i]->id, findings.unknown[i]->title,
+                      ps_finding_needs(findings.unknown[i], &state->facts, needs));
     ps_status status = ps_summary_set(state->in.summary, "findings_serious", serious, 0, 0);
     if (status == PS_OK && !ps_is_absent(state->facts.chance_loss))
         status = ps_summary_set(state->in.summary, "chance_loss", state->facts.chance_loss, 0, 0);

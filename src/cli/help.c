@@ -96,6 +96,25 @@ static void print_words(const char *text, int column, int indent, FILE *stream) 
     fputc('\n', stream);
 }
 
+/* Lines that begin with two spaces are entries of a list, and stay so; what follows an entry's first wide gap goes on
+ * beneath it. All others are running text. */
+static void print_summary(const char *text, FILE *stream) {
+    char line[8192];
+    while (*text != '\0') {
+        bool entry = strncmp(text, "  ", 2) == 0;
+        size_t length = strcspn(text, "\n");
+        while (!entry && text[length] == '\n' && text[length + 1] != '\0' && strncmp(text + length + 1, "  ", 2) != 0)
+            length += 1 + strcspn(text + length + 1, "\n");
+        const char *gap = entry ? strstr(text + 2, "  ") : NULL;
+        bool two = gap != NULL && gap < text + length;
+        int column = two ? (int)(gap - text) + (int)strspn(gap, " ") : entry ? 2 : 0;
+        snprintf(line, sizeof line, "%.*s", (int)length - column, text + column);
+        fprintf(stream, "%.*s", column, text);
+        if (length < sizeof line) print_words(line, column, column, stream);
+        text += length + (text[length] == '\n');
+    }
+}
+
 ps_status ps_help_print_commands(FILE *stream) {
     char *root = find_root();
     fprintf(stream, "poolscope %s: singularity analysis and diagnostics for neural-network training\n\n", PS_VERSION);
@@ -147,7 +166,7 @@ ps_status ps_help_print_command(const ps_command *command, FILE *stream) {
         return status;
     }
     fprintf(stream, "poolscope %s%s%s\n\n", command->name, command->usage[0] != '\0' ? " " : "", command->usage);
-    print_words(summary, 0, 0, stream);
+    print_summary(summary, stream);
     free(summary);
     ps_command_each_option(command, print_option, &p);
     if (command->examples != NULL) {

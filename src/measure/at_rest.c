@@ -87,6 +87,7 @@ static ps_status describe_layers(looking *l) {
         out->fan_in = unit->fan_in > 0 ? unit->fan_in : ps_absent();
         out->own_gate = !unit->shared;
         out->normalised = unit->norm_op >= 0;
+        out->over_batch = out->normalised && graph->op[unit->norm_op].type->batch_eps != NULL;
         out->has_module = unit->pool_skip_op >= 0;
     }
     return PS_OK;
@@ -118,7 +119,7 @@ static ps_status describe(looking *l, const char *target) {
     bool trained = !l->checkpoint->weights_only;
     f->at_rest = true;
     f->task = l->session->described;
-    if (classes > 1) f->chance_loss = log((double)classes);
+    if (classes > 1 && ps_trace_task_is_cross_entropy(&f->task)) f->chance_loss = log((double)classes);
     f->data.classes = classes;
     f->data.train = images;
     f->data.test = f->test_images = ps_dataset_count(l->session->dataset, PS_SPLIT_TEST);
@@ -375,7 +376,7 @@ static ps_status prepare_moments(looking *l) {
         if (unit < 0) continue;
         moments *m = &l->moments[l->norms++];
         *m = (moments){.norm = op, .op = graph->op[op].input[0], .unit = unit};
-        l->facts->layers[unit].normalised = true;
+        l->facts->layers[unit].normalised = l->facts->layers[unit].over_batch = true;
         PS_TRY(PS_ALLOC((size_t)channels, &m->mean, "moments"));
         PS_TRY(PS_ALLOC((size_t)channels, &m->variance, "moments"));
     }

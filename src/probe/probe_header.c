@@ -88,6 +88,7 @@ static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
 static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
     ps_trace_begin_object(trace, PS_KEY(HEADER, task));
     ps_trace_add_text(trace, PS_KEY(TASK, name), task->name);
+    if (task->loss[0] != '\0') ps_trace_add_text(trace, PS_KEY(TASK, loss), task->loss);
     ps_trace_begin_array(trace, PS_KEY(TASK, measures));
     for (int m = 0; m < task->measures; m++) {
         const ps_trace_measure *measure = &task->measure[m];
@@ -153,6 +154,13 @@ static void add_norm_eps(ps_trace_writer *trace, const ps_op *op) {
         ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), op->type->batch_eps(op->config));
 }
 
+static void add_norm(ps_trace_writer *trace, const ps_graph *graph, const ps_unit *unit) {
+    int op = unit->norm_op >= 0 ? unit->norm_op : unit->gain_op;
+    ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, op));
+    if (op >= 0 && graph->op[op].type->batch_eps == NULL)
+        ps_trace_add_text(trace, PS_KEY(LAYER, norm_over), PS_WORD(NORM_OVER, SAMPLE));
+}
+
 static void add_death(ps_trace_writer *trace, const ps_unit *unit) {
     bool cut_off = unit->rectifies && isfinite(unit->ceiling);
     ps_trace_add_text(trace, PS_KEY(LAYER, dead_means),
@@ -210,7 +218,7 @@ static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_gr
     ps_trace_add_text(trace, PS_KEY(LAYER, stage), unit->stage != NULL ? unit->stage : "");
     ps_trace_add_text(trace, PS_KEY(LAYER, activation), unit->activation);
     if (!unit->heads) add_death(trace, unit);
-    ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op >= 0 ? unit->norm_op : unit->gain_op));
+    add_norm(trace, graph, unit);
     ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
     if (unit->norm_op >= 0) add_norm_eps(trace, &graph->op[unit->norm_op]);
     add_slope(trace, &graph->op[unit->gate_op]);

@@ -1598,6 +1598,7 @@ class record:
         layer.gamma, layer.beta = (scale.weight, scale.bias) if scale else (None, None)
         layer.norm_name = scale.called if scale else None
         layer.norm_module = norm.module if norm else None
+        layer.norm_of_sample = scale is not None and (norm is None or "instance" in norm.name.lower())
         layer.running = getattr(layer.norm_module, "running_mean", None) is not None
         before = ops[layer.gate_op].inputs[0]
         layer.entry_op = before if norm is not None and before == layer.norm_op else layer.gate_op
@@ -1762,6 +1763,8 @@ class record:
                  "activation": gate.activation, "dead_means": gate.means, "norm": layer.norm_name,
                  "pool_skip": f"{layer.name}.pool_skip" if layer.pool is not None else None}
         entry.update({key: getattr(gate, key) for key in ("ceiling", "slope") if getattr(gate, key) is not None})
+        if layer.norm_of_sample:
+            entry["norm_over"] = "sample"
         if layer.norm_module is not None and hasattr(layer.norm_module, "eps"):
             entry["norm_eps"] = float(layer.norm_module.eps)
         fan_in = math.prod(source.weight_shape) // layer.channels if source else 0

@@ -368,7 +368,7 @@ static ps_status record_cost(run *r, uint64_t step) {
     return ps_trace_end_record(r->trace);
 }
 
-/* "mean iou 61.20 %  dead 3.1 %", without what was not measured. */
+/* "mean IoU 61.20 %  dead 3.1 %", without what was not measured. */
 static void describe_end(const run *r, const ps_evaluation *evaluation, bool diverged, char *text, size_t size) {
     const ps_trace_measure *measure = &r->session.described.measure[0];
     char title[PS_TRACE_TASK_TEXT], value[64] = "not measured (no test images)", dead_text[32];

@@ -151,7 +151,7 @@ static guess guess_of(const ps_dataset *dataset, bool scan) {
     "2 TP / (2 TP + FP + FN) of each case and class; a class that a case has neither in truth nor in prediction " \
     "has none; mean over cases, then over classes"
 
-static void describe(const ps_dataset *dataset, const ps_task_options *options, ps_trace_task *out) {
+static void describe_measures(const ps_dataset *dataset, const ps_task_options *options, ps_trace_task *out) {
     bool scan = is_scan(dataset);
     guess by_chance = guess_of(dataset, scan);
     const ps_trace_measure dice = {.name = "mean_dice",
@@ -186,6 +186,11 @@ static void describe(const ps_dataset *dataset, const ps_task_options *options, 
     snprintf(out->measure[2].rule, PS_TRACE_RULE_TEXT,
              "95 %% of the surfaces, by area, are no farther apart; means as of Dice; a class in truth or prediction "
              "alone: the diagonal of the image");
+}
+
+static void describe(const ps_dataset *dataset, const ps_task_options *options, ps_trace_task *out) {
+    describe_measures(dataset, options, out);
+    snprintf(out->loss, sizeof out->loss, "%s%s", options->class_weights > 0 ? "weighted " : "", options->loss);
 }
 
 /* ---- evaluation ---- */

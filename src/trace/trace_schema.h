@@ -57,6 +57,7 @@ typedef enum { /* the lists of word_list.def, and those that stand elsewhere */
                PS_WORDS_DEATH,
                PS_WORDS_BETTER,
                PS_WORDS_STATUS,
+               PS_WORDS_NORM_OVER,
                PS_WORDS_LOSS_OF,
                PS_WORDS_NONFINITE,
                PS_WORDS_FROZEN,

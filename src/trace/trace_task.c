@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "trace/trace_schema.h"
 
@@ -35,7 +36,7 @@ static bool copy_name(const ps_trace_key_line *key, const cJSON *object, char ou
     return true;
 }
 
-static bool copy_unit(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
+static bool copy_text(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
     const char *text = cJSON_GetStringValue(item);
     if (text == NULL || strlen(text) >= PS_TRACE_TASK_TEXT) return false;
     for (const char *p = text; *p != '\0'; p++)
@@ -53,7 +54,7 @@ static const char *read_measure(const cJSON *item, ps_trace_task *task) {
                "an evaluation";
     for (int m = 0; m < task->measures; m++)
         if (strcmp(task->measure[m].name, measure->name) == 0) return "two measures have the same \"name\"";
-    if (!copy_unit(get(item, PS_KEY(MEASURE, unit)), measure->unit))
+    if (!copy_text(get(item, PS_KEY(MEASURE, unit)), measure->unit))
         return "the \"unit\" of a measure must be a text of at most 31 bytes (\"\" for none)";
     if (better == NULL || ps_words_find(PS_WORDS_BETTER, better) < 0)
         return "\"better\" of a measure must be \"higher\" or \"lower\"";
@@ -76,6 +77,8 @@ static const char *read_task(const cJSON *item, ps_trace_task *task) {
     *task = (ps_trace_task){.measures = 0};
     if (!cJSON_IsObject(item) || !copy_name(&ps_trace_keys[PS_KEY_TASK_name], item, task->name))
         return "must be an object with a \"name\" of small letters, digits and \"_\" (at most 31)";
+    if (get(item, PS_KEY(TASK, loss)) != NULL && !copy_text(get(item, PS_KEY(TASK, loss)), task->loss))
+        return "\"loss\" must be a text of at most 31 bytes";
     if (!cJSON_IsArray(measures) || measures->child == NULL || cJSON_GetArraySize(measures) > PS_TRACE_MOST_MEASURES)
         return "\"measures\" must be an array of 1 to 4 measures";
     cJSON_ArrayForEach(measure, measures) {
@@ -92,6 +95,10 @@ const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task) {
     return fault;
 }
 
+bool ps_trace_task_is_cross_entropy(const ps_trace_task *task) {
+    return strcmp(task->loss, "ce") == 0 || (task->loss[0] == '\0' && strcmp(task->name, "classification") == 0);
+}
+
 int ps_trace_classes(const cJSON *header) {
     const cJSON *classes = get(get(header, PS_KEY(HEADER, data)), PS_KEY(DATA, classes));
     return ps_value_is_whole(classes, 0, PS_TRACE_MOST_CHANNELS) ? classes->valueint : 0;
@@ -104,10 +111,20 @@ const char *ps_trace_class_name(const cJSON *header, int class_index) {
 
 bool ps_trace_measure_is_share(const ps_trace_measure *measure) { return strcmp(measure->unit, "%") == 0; }
 
+/* As the field writes them; what is in small letters everywhere needs no line. */
+static const char *const written[] = {"IoU", "Dice", "NSD", "HD95"};
+
+static void spell_word(char *word, size_t length) {
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        if (strlen(written[i]) == length && strncasecmp(word, written[i], length) == 0)
+            memcpy(word, written[i], length);
+}
+
 const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text) {
     snprintf(text, PS_TRACE_TASK_TEXT, "%s", measure->name);
     for (char *p = text; *p != '\0'; p++)
         if (*p == '_') *p = ' ';
+    for (char *p = text; *p != '\0'; p += strcspn(p, " "), p += *p == ' ') spell_word(p, strcspn(p, " "));
     return text;
 }
 

@@ -20,7 +20,8 @@ typedef struct {
 
 typedef struct {
     char name[PS_TRACE_TASK_TEXT];
-    int measures; /* from 1 on: the first is the one that a run is judged by */
+    char loss[PS_TRACE_TASK_TEXT]; /* "ce", "ce+dice"; "": not said */
+    int measures;                  /* from 1 on: the first is the one that a run is judged by */
     ps_trace_measure measure[PS_TRACE_MOST_MEASURES];
 } ps_trace_task;
 
@@ -31,13 +32,17 @@ void ps_trace_task_default(ps_trace_task *task);
  * "\"task\": ", and *task is the default. */
 const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task);
 
+/* Whether the loss is cross-entropy over all classes alike, so that a uniform guess costs the logarithm of their
+ * number. */
+bool ps_trace_task_is_cross_entropy(const ps_trace_task *task);
+
 /* Of a header's data: how many classes there are (0: not said), and what one is called (NULL: not said; borrowed). */
 int ps_trace_classes(const cJSON *header);
 const char *ps_trace_class_name(const cJSON *header, int class_index);
 
 /* Whether it is a share, recorded from 0 to 1 and shown times 100. */
 bool ps_trace_measure_is_share(const ps_trace_measure *measure);
-/* "mean_iou" -> "mean iou": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,
+/* "mean_iou" -> "mean IoU": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,
  * which is returned. */
 const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text);
 /* "61.20 %", "0.4132 mm", "NaN": with `decimals` of them. Returns text. */

@@ -26,6 +26,9 @@ for words, expected in ((["synthetic"], "label maps"), (["nothing:x"], "no forma
     result = run("plan", *words, "--quiet")
     report(result.returncode == 2 and expected in result.stderr, f"refused: {' '.join(words)}", result.stderr)
 
+shown = run("plan", "--help").stdout.splitlines()
+report(all(any(line.startswith(f"  {word} ") for line in shown) for word in ("spacing", "axes", "values", "network", "patch", "batch")), "--help keeps the lines of its list", shown)
+
 # ---- training by a plan ----
 
 LIMITS = ["--train-limit", "6", "--test-limit", "2", "--probe", "3"]

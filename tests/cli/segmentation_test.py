@@ -90,6 +90,9 @@ tap.report(header["task"]["name"] == "segmentation" and names == ["mean_dice", "
 evaluated = [record for record in records if record["type"] == "eval" and record["split"] == "test"]
 tap.report(len(evaluated) == 2 and all(len(values) == CLASSES for record in evaluated + [end] for values in record["classes"].values())
            and end["classes"]["nsd"][0] is None, "evaluations and the end have measures of each class", end)
+tap.report(header["task"].get("loss") == "weighted ce+dice", "and what is trained for", header["task"])
+open_rules = {rule["id"]: rule["needs"] for rule in json.loads(tap.run("diagnose", run, "--json").stdout or "{}").get("cannot_be_judged", [])}
+tap.report("not known for weighted ce+dice" in open_rules.get("start_loss", ""), "rules that need the loss of a guess say that nobody knows it", open_rules)
 broken = tap.path("broken.jsonl")
 for what, wrong in (("another measure", {"depth": [1, 2, 3]}), ("another number of classes", {"mean_dice": [1, 0.5]}), ("a share above 1", {"mean_dice": [1, 2, 0]}),
                     ("a text", {"mean_dice": ["high", 0, 0]})):
@@ -149,7 +152,7 @@ good = bool(rows) and all(abs(float(row["value"]) - ends[row["arm"] == "b"][row[
 tap.report(good, "classes.tsv has what the last evaluation measured of each", rows[:2])
 result = tap.run("report", both)
 page = open(os.path.join(both, "report.html")).read() if result.returncode == 0 else ""
-tap.report("Test mean dice of each class" in page, "and the page draws them", result.stderr)
+tap.report("Test mean Dice of each class" in page, "and the page draws them", result.stderr)
 table = page[page.find('class="scroll classes"'):].split("</table>")[0]
 cells = [html.unescape(cell) for cell in re.findall(r'<tr><th scope="row">core</th><td class="n">([^<]*)</td><td class="n">([^<]*)</td></tr>', table)[3]] if table else []
 shown = ["–" if end["mean_iou"][2] is None else f"{100 * end['mean_iou'][2]:.10g}" for end in ends]
@@ -170,7 +173,7 @@ with open(asked, "w") as stream:
     json.dump({"base": {"model": "unet2d", "width": 0.125, "data": "synthetic-2d", "size": 32, "probe": 8, "batch": 8, "steps": 4, "train_limit": 24, "test_limit": 8},
                "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}], "primary": "C2", "secondary": ["P6"], "seeds": [1, 2, 3, 4, 5]}, stream)
 result = tap.run("experiment", asked, "--dry-run")
-tap.report(result.returncode == 0 and 'C2, "mean iou is higher' in result.stdout and 'P6, "mean iou is not lower' in result.stdout and "accuracy" not in result.stdout,
+tap.report(result.returncode == 0 and 'C2, "mean IoU is higher' in result.stdout and 'P6, "mean IoU is not lower' in result.stdout and "accuracy" not in result.stdout,
            "--dry-run asks of the task's own measure", [result.stdout, result.stderr])
 with open(asked) as stream:
     document = json.load(stream)

@@ -74,7 +74,7 @@ static void fill_layer(ps_layer_facts *layer, int index) {
     layer->position = index;
     layer->nodes = NODES;
     layer->fan_in = 100;
-    layer->own_gate = layer->normalised = true;
+    layer->own_gate = layer->normalised = layer->over_batch = true;
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         fill(&layer->series[usual[i].fact], usual[i].window ? WINDOWS : PROBES, WINDOW, constant, usual[i].value);
 }
@@ -160,6 +160,11 @@ static void set_start_loss(ps_facts *f, double x) { f->loss.value[0] = x; }
 static void set_chance_loss(ps_facts *f, double x) {
     stay_at_chance(f);
     fill(&f->loss, STEPS, 1, constant, x);
+}
+static void set_dice(ps_facts *f, double x) { /* what a guess costs is not known */
+    f->chance_loss = ps_absent();
+    snprintf(f->task.loss, sizeof f->task.loss, "ce+dice");
+    fill(&f->test_measure, 5, 50, constant, x);
 }
 static void set_slight_accuracy(ps_facts *f, double x) { /* above chance, after so many epochs */
     stay_at_chance(f);
@@ -264,6 +269,7 @@ static const struct {
     {"start_loss", set_start_loss, 0.49 * 2.302585, 0.51 * 2.302585, PS_LEVEL_NOTE, 0},
     {"not_learning", set_chance_loss, 0.96 * 2.302585, 0.94 * 2.302585, PS_LEVEL_CRITICAL, 0},
     {"not_learning", set_chance_accuracy, 0.118, 0.12, PS_LEVEL_CRITICAL, 0},
+    {"not_learning", set_dice, 0.118, 0.12, PS_LEVEL_SERIOUS, 0},
     {"not_learning", set_slight_accuracy, 3, 2.9, PS_LEVEL_SERIOUS, 0},
     {"not_learning", set_by_heart, 0.96 * 2.302585, 0.94 * 2.302585, PS_LEVEL_SERIOUS, 0},
     {"stagnation", set_plateau, 1.2, 1.1, PS_LEVEL_WARNING, 100},

@@ -41,7 +41,7 @@ static void make(ps_facts *facts) {
         layer->position = l;
         layer->nodes = NODES;
         layer->fan_in = 27;
-        layer->own_gate = layer->normalised = true;
+        layer->own_gate = layer->normalised = layer->over_batch = true;
         for (int f = 0; f < PS_FACT_COUNT; f++) {
             bool one = f == PS_FACT_rank_share || f == PS_FACT_weight_rms || f == PS_FACT_output_rms;
             double value = one ? 1 : f == PS_FACT_update_ratio || f == PS_FACT_grad_rms ? 0.005 : 0;
@@ -258,7 +258,7 @@ static void modes_must_differ_for_long(void **state) {
     assert_int_equal(findings.unknown_count, 1);
     ps_findings_clear(&findings);
     facts.steps = 160;
-    for (int l = 0; l < LAYERS; l++) facts.layers[l].normalised = false;
+    for (int l = 0; l < LAYERS; l++) facts.layers[l].normalised = facts.layers[l].over_batch = false;
     judge(&facts, "mode_loss", &findings);
     assert_int_equal(findings.count + findings.unknown_count, 0); /* nothing to disagree in */
     ps_findings_clear(&findings);
@@ -310,8 +310,8 @@ static void small_batches_matter_to_normalisation(void **state) {
         if (sizes[i].found) assert_int_equal(only(&findings)->level, sizes[i].level);
         ps_findings_clear(&findings);
     }
-    facts.batch = 2;
-    for (int l = 0; l < LAYERS; l++) facts.layers[l].normalised = false;
+    facts.batch = 2; /* statistics of each sample know no batch */
+    for (int l = 0; l < LAYERS; l++) facts.layers[l].over_batch = false;
     expect_nothing(&facts, "small_batches");
     ps_facts_clear(&facts);
 }

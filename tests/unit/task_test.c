@@ -304,7 +304,7 @@ static void test_a_header_names_its_measures(void **state) {
     assert_string_equal(ps_trace_measure_show(&task.measure[0], 0.4132, 2, text, sizeof text), "41.32 %");
     assert_string_equal(ps_trace_measure_show(&task.measure[1], 1.5, 1, text, sizeof text), "1.5 px");
     assert_string_equal(ps_trace_measure_show(&task.measure[1], (double)NAN, 1, text, sizeof text), "NaN");
-    assert_string_equal(ps_trace_measure_title(&task.measure[0], text), "mean iou");
+    assert_string_equal(ps_trace_measure_title(&task.measure[0], text), "mean IoU");
 }
 
 static void test_wrong_tasks_are_told(void **state) {
