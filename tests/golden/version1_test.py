@@ -73,7 +73,7 @@ for name, arm, arm_is, words in (
         ("a baseline with modules", "module", PLAIN, 'the role "baseline" has no module, but layer "conv0" names one'),
         ("a treatment whose gradient is cut", "module", {**ARMS["module"], "cut": "gradient"}, '"cut" contradicts the role "pool_skip"'),
         ("a cut arm without a cut", "module", {**ARMS["cut"], "cut": "none"}, '"cut" contradicts the role "cut_gradient"'),
-        ("a baseline that is leaky", "base", {**PLAIN, "activation": "leaky_relu"}, '"activation" contradicts the role "baseline"'),
+        ("a leaky arm of ReLUs", "base", {**PLAIN, "role": "leaky"}, '"activation" contradicts the role "leaky"'),
         ("a baseline that is drawn anew", "base", {**PLAIN, "reinit_dead": 1}, '"reinit_dead" contradicts the role "baseline"'),
         ("a baseline with a pool size", "base", {**PLAIN, "pool_size": 2}, '"pool_size" contradicts the role "baseline"'),
         ("half a pool size", "module", {**ARMS["module"], "pool_size": 1.5}, '"pool_size" must be a whole number'),

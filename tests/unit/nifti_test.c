@@ -272,7 +272,7 @@ static void labels_are_whole_and_classes(void **state) {
         double value[60] = {0};
         int16_t out[60];
         ps_nifti header;
-        const ps_nifti_labels labels = {3, cases[i].ignored};
+        const ps_nifti_labels labels = {.classes = 3, .ignored = cases[i].ignored};
         value[5 * 4 + 5 * 2 + 3] = cases[i].value;
         made_nifti what = made(NULL);
         what.type = 16;

@@ -340,7 +340,7 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
             ":2: is not valid JSON from column 24 on: it ends within an object or array");
     refuses("{\"format\":\"poolscope-trace\",\"config\":{\"best\":Infinity}}\n",
             ":1: is not valid JSON from column 46 on: it holds a bare Infinity");
-    refuses("\x1f\x8b\x08garbage", "is compressed with gzip");
+    refuses("\x1f\x8b\x08garbage", "what gzip packed cannot be unpacked");
     refuses("\xff\xfe{", "is UTF-16");
     refuses(HEADER PROBE("0", "c", "1", "4", ""), ":2: layer \"c\"");
     refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\"}\n", "no object \"values\"");
