@@ -48,10 +48,13 @@ for part, count in (("train", 30), ("val", 8)):  # CamVid's
         os.makedirs(path("DIR", folder))
         for i in range(count):
             write_png(path("DIR", folder, f"{i:02}.png"), 64, channels)
-for folder in ("imagesTr", "labelsTr"):  # the Medical Segmentation Decathlon's
+for folder, count in (("imagesTr", 40), ("labelsTr", 40), ("imagesTs", 8), ("labelsTs", 8)):  # the Medical Segmentation Decathlon's
     os.makedirs(path("DIR", folder))
-    for i in range(40):
-        write_volume(path("DIR", folder, f"case_{i:02}.nii.gz"), 16, bytes_of.randbytes(4096) if folder == "imagesTr" else bytes([0, 1, 2, 1] * 1024))
+    for i in range(count):
+        write_volume(path("DIR", folder, f"case_{folder[6:]}{i:02}.nii.gz"), 16, bytes_of.randbytes(4096) if folder.startswith("images") else bytes([0, 1, 2, 1] * 1024))
+os.makedirs(path("FOLDER"))  # pictures without labels
+for i in range(3):
+    write_png(path("FOLDER", f"{i}.png"), 64, 3)
 os.symlink(os.path.join(tap.ROOT, "examples"), path("examples"))
 for run_name in ("b1", "b2", "p1", "p2"):
     extra = ["--pool-skip", "2"] if run_name[0] == "p" else []
