@@ -8,9 +8,9 @@
 #include "core/file_set.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/title.h"
 #include "reports/escape.h"
 #include "reports/pictures.h"
-#include "trace/trace_task.h"
 
 const char *ps_report_text(const cJSON *object, const char *key) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
@@ -145,12 +145,8 @@ const char *ps_report_measure(const ps_report_content *content) {
 }
 
 const char *ps_report_measure_title(const ps_report_content *content, char *text, size_t size) {
-    const char *column = ps_report_measure(content);
-    ps_trace_measure measure = {.unit = ""};
-    char title[PS_TRACE_TASK_TEXT];
-    bool of_test = strncmp(column, "test_", 5) == 0;
-    snprintf(measure.name, sizeof measure.name, "%.31s", of_test ? column + 5 : column);
-    snprintf(text, size, "%s%s", of_test ? "Test " : "", ps_trace_measure_title(&measure, title));
+    ps_title_of_key(ps_report_measure(content), text, size);
+    if (text[0] >= 'a' && text[0] <= 'z') text[0] = (char)(text[0] - 'a' + 'A');
     return text;
 }
 

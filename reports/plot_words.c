@@ -1,10 +1,11 @@
 #include "reports/plot_words.h"
-#include "trace/trace_task.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/title.h"
 
 static void copy_plain(char *out, size_t size, const char *text, const char *signs) {
     size_t used = 0;
@@ -20,10 +21,7 @@ void ps_plot_words_of(const ps_table *runs, const ps_table *meta, ps_plot_words 
     bool named = strncmp(name, prefix, sizeof prefix - 1) == 0;
     int row = ps_table_find(meta, 0, ps_table_column(meta, "key"), "measure_unit");
     copy_plain(words->measure, sizeof words->measure, named ? name + sizeof prefix - 1 : "measure", "_");
-    ps_trace_measure measure = {.unit = ""};
-    char title[PS_TRACE_TASK_TEXT];
-    snprintf(measure.name, sizeof measure.name, "%.31s", words->measure);
-    snprintf(words->title, sizeof words->title, "%s", ps_trace_measure_title(&measure, title));
+    ps_title_of_key(words->measure, words->title, sizeof words->title);
     words->share = row < 0;
     const char *unit = row < 0 ? "%" : ps_table_text(meta, row, ps_table_column(meta, "value"));
     copy_plain(words->unit, sizeof words->unit, unit, " %/.-");

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/title.h"
 #include "trace/trace_schema.h"
 
 /* Of poolscope's first traces, which had no "task": written by its classification, and read so. */
@@ -111,21 +111,8 @@ const char *ps_trace_class_name(const cJSON *header, int class_index) {
 
 bool ps_trace_measure_is_share(const ps_trace_measure *measure) { return strcmp(measure->unit, "%") == 0; }
 
-/* As the field writes them; what is in small letters everywhere needs no line. */
-static const char *const written[] = {"IoU", "Dice", "NSD", "HD95"};
-
-static void spell_word(char *word, size_t length) {
-    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
-        if (strlen(written[i]) == length && strncasecmp(word, written[i], length) == 0)
-            memcpy(word, written[i], length);
-}
-
 const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text) {
-    snprintf(text, PS_TRACE_TASK_TEXT, "%s", measure->name);
-    for (char *p = text; *p != '\0'; p++)
-        if (*p == '_') *p = ' ';
-    for (char *p = text; *p != '\0'; p += strcspn(p, " "), p += *p == ' ') spell_word(p, strcspn(p, " "));
-    return text;
+    return ps_title_of_key(measure->name, text, PS_TRACE_TASK_TEXT);
 }
 
 const char *ps_trace_measure_show(const ps_trace_measure *measure, double value, int decimals, char *text,
