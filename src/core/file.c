@@ -39,7 +39,7 @@ static size_t first_bytes(const char *path, char *bytes, size_t size) {
 }
 
 bool ps_file_is_weights(const char *path) {
-    char bytes[9];
+    char bytes[9] = "";
     return ps_file_begins_as_weights(bytes, first_bytes(path, bytes, sizeof bytes));
 }
 
@@ -171,30 +171,6 @@ cleanup:
     free(b);
     ps_free(up);
     return status;
-}
-
-ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity,
-                            size_t *length) {
-    int byte = EOF;
-    *length = 0;
-    errno = 0;
-    while (*length < most && byte != '\n' && (byte = getc_unlocked(stream)) != EOF) {
-        if (*length + 2 > *capacity) {
-            char *grown = realloc(*line, 2 * *capacity + 256);
-            if (grown == NULL)
-                return ps_fail(PS_ERR_MEMORY, "%s:%llu: no memory for a line of %zu bytes", path,
-                               (unsigned long long)number, *length);
-            *line = grown;
-            *capacity = 2 * *capacity + 256;
-        }
-        (*line)[(*length)++] = (char)byte;
-    }
-    if (ferror(stream)) return ps_fail(PS_ERR_IO, "%s: could not be read to its end (%s)", path, strerror(errno));
-    if (*length > 0) (*line)[*length] = '\0';
-    if (*length == most && byte != '\n')
-        return ps_fail(PS_ERR_INPUT, "%s:%llu: the line does not end within %zu MiB; give a text file", path,
-                       (unsigned long long)number, most >> 20);
-    return PS_OK;
 }
 
 /* ---- to the disk ---- */

@@ -53,11 +53,6 @@ bool ps_file_reader_is_gone(FILE *stream);
 /* What may be done about a failed write, by errno. */
 const char *ps_file_remedy(int reason);
 
-/* One line with its '\n', into a heap block that grows (free with free()); *length 0: the end. A line of more than
- * `most` bytes is an error that names the path and the line's number, for some files never end one. */
-ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity,
-                            size_t *length);
-
 /* A document written in pieces: open the writer, print to stream, then commit (or discard, which removes the piece). */
 typedef struct {
     FILE *stream;

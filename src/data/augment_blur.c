@@ -15,7 +15,7 @@ static bool used(const ps_augment_options *options) { return options->blur > 0; 
 
 static kernel kernel_of(double deviation) {
     kernel k;
-    double weight[2 * REACH + 1], sum = 0;
+    double weight[2 * REACH + 1] = {0}, sum = 0;
     k.reach = (int)(3 * deviation + 0.25); /* 6 deviations and a half in all, to the nearest odd number of cells */
     for (int i = 0; i <= 2 * k.reach; i++) {
         double from = (i - k.reach) / deviation;

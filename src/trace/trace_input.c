@@ -42,7 +42,6 @@ struct ps_trace_input {
     size_t from, to, capacity;
 };
 
-const char *ps_packing_word(ps_trace_packing packing) { return packings[packing].word; }
 const char *ps_packing_suffix(ps_trace_packing packing) { return packings[packing].suffix; }
 
 ps_status ps_packing_parse(const char *word, const char *option, ps_trace_packing *out) {
@@ -352,6 +351,5 @@ void ps_trace_input_skip_to_tail(ps_trace_input *input, size_t bytes) {
 
 void ps_trace_input_return(ps_trace_input *input, size_t length) { input->from -= length; }
 
-uint64_t ps_trace_input_done(const ps_trace_input *input) { return input->done; }
 ps_trace_place_of_file ps_trace_input_whole(const ps_trace_input *input) { return input->whole; }
 ps_trace_packing ps_trace_input_packing(const ps_trace_input *input) { return input->packing; }

@@ -21,7 +21,6 @@ typedef enum {
         PS_PACKINGS
 } ps_trace_packing;
 
-const char *ps_packing_word(ps_trace_packing packing);
 /* What the name of such a trace ends in, "" for none. */
 const char *ps_packing_suffix(ps_trace_packing packing);
 /* Of an option: "none", "gzip" or "zstd"; NULL: none. */
@@ -58,7 +57,6 @@ bool ps_trace_input_still_holds(const ps_trace_input *input);
 typedef struct {
     uint64_t file, text;
 } ps_trace_place_of_file;
-uint64_t ps_trace_input_done(const ps_trace_input *input);
 ps_trace_place_of_file ps_trace_input_whole(const ps_trace_input *input);
 ps_trace_packing ps_trace_input_packing(const ps_trace_input *input);
 
