@@ -33,6 +33,7 @@ import random
 import sys
 import time
 import types
+import warnings
 
 import torch
 from torch import fx, nn
