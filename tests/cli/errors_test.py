@@ -283,7 +283,10 @@ check("compare: one seed twice", ["compare", "--arm", "a=run,run", "--out", "out
 check("report: no tables there", ["report", "empty"], "poolscope compare")
 check("explain: no verdict there", ["explain", "empty"], "empty")
 check("validate: missing trace", ["validate", "none.jsonl"], "none.jsonl")
-check("validate: a line without an end", ["validate", "/dev/zero"], "/dev/zero:1", "256 MiB")
+check("validate: no file", ["validate", "/dev/zero"], "/dev/zero", "is no regular file")
+with open(path("endless.jsonl"), "wb") as stream:
+    stream.truncate(300 << 20)  # zeros, which take no room
+check("validate: a line without an end", ["validate", "endless.jsonl"], "endless.jsonl", "256 MiB")
 result = run("validate", write("v/trace.jsonl", "{}\n"))
 report(result.returncode == 1, "validate: a trace that is none: exit 1", result.stdout + result.stderr)
 
