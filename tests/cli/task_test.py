@@ -59,7 +59,7 @@ def make(task):
 
 for task, (measures, level, gain) in TASKS.items():
     first = measures[0] if measures else {"name": "accuracy", "unit": "%", "better": "higher"}
-    name, title, higher, share = first["name"], first["name"].replace("_", " "), first["better"] == "higher", first["unit"] == "%"
+    name, title, higher, share = first["name"], first["name"].replace("_", " ").replace("iou", "IoU"), first["better"] == "higher", first["unit"] == "%"
     arguments = make(task)
     trace = tap.path(task, "baseline1")
     result = tap.run("validate", trace)
