@@ -14,12 +14,10 @@
 #include "trace/trace_input.h"
 #include "trace/trace_rules.h"
 
-enum { BLOCK_BYTES = 1 << 20, MOST_SENTENCE = 1200 };
+enum { MOST_SENTENCE = 1200 };
 
 struct ps_trace_reader {
     ps_trace_input *input;
-    char *buffer; /* holds [start, end) of text not yet handed out, and a zero byte behind the current line */
-    size_t capacity, start, end;
     bool at_end, cut;
     bool tested_nothing; /* the latest evaluation on the test split, or by the header every one, was of no image */
     uint64_t line;
@@ -75,58 +73,20 @@ static ps_status check_tree(ps_trace_reader *reader, const char *line) {
 
 /* ---- lines ---- */
 
-static ps_status fill(ps_trace_reader *reader) {
-    if (reader->start > 0) {
-        memmove(reader->buffer, reader->buffer + reader->start, reader->end - reader->start);
-        reader->end -= reader->start;
-        reader->start = 0;
-    }
-    if (reader->end + BLOCK_BYTES + 1 > reader->capacity) {
-        size_t wanted = reader->end * 2 + BLOCK_BYTES + 1;
-        char *grown = realloc(reader->buffer, wanted);
-        if (grown == NULL)
-            return ps_fail(PS_ERR_MEMORY, "%s: no memory for a line of %zu bytes", reader->header.path, reader->end);
-        reader->buffer = grown;
-        reader->capacity = wanted;
-    }
-    size_t got;
-    PS_TRY(ps_trace_input_read(reader->input, reader->buffer + reader->end, BLOCK_BYTES, &got));
-    reader->at_end = got == 0;
-    reader->end += got;
-    return PS_OK;
-}
-
-/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in
- * '\n'.
- */
+/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file, also where that has
+ * grown meanwhile. *whole: it ended in '\n'. */
 static ps_status next_line(ps_trace_reader *reader, char **line, bool *whole) {
-    size_t searched = 0;
-    for (;;) {
-        char *text = reader->buffer + reader->start;
-        size_t length = reader->end - reader->start;
-        char *stop = length > searched ? memchr(text + searched, '\n', length - searched) : NULL;
-        if (stop != NULL || (reader->at_end && length > 0)) {
-            size_t size = stop != NULL ? (size_t)(stop - text) : length;
-            text[size] = '\0';
-            reader->start += size + (stop != NULL);
-            reader->line++;
-            *whole = stop != NULL;
-            *line = text;
-            if (strlen(text) != size) return FAIL_HERE(reader, "holds a zero byte, so it is not a line of JSON");
-            return PS_OK;
-        }
-        if (reader->at_end) {
-            *line = NULL;
-            return PS_OK;
-        }
-        if (length > PS_TRACE_LONGEST_LINE)
-            return ps_fail(PS_ERR_INPUT,
-                           "%s:%llu: the line is longer than %zu MiB, the most that a trace may have; is "
-                           "it a trace at all?",
-                           reader->header.path, (unsigned long long)reader->line + 1, PS_TRACE_LONGEST_LINE >> 20);
-        searched = length;
-        PS_TRY(fill(reader));
-    }
+    size_t length = 0;
+    *line = NULL;
+    if (reader->at_end) return PS_OK;
+    PS_TRY(ps_trace_input_line(reader->input, line, &length));
+    *whole = length > 0 && (*line)[length - 1] == '\n';
+    reader->at_end = !*whole;
+    if (length == 0) *line = NULL;
+    if (*line == NULL) return PS_OK;
+    reader->line++;
+    if (*whole) (*line)[--length] = '\0';
+    return strlen(*line) == length ? PS_OK : FAIL_HERE(reader, "holds a zero byte, so it is not a line of JSON");
 }
 
 /* ---- header ---- */
@@ -295,10 +255,10 @@ static void read_untold(ps_trace_header *header) {
 
 static void read_who_tells(ps_trace_header *header) {
     const cJSON *item;
-    int l = 0;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, layers)))
-        header->layers[l++]
-            .tells_dead = ps_trace_tells_dead(item, ps_arm_roles[header->arm_is.role].leaky);
+    ps_trace_layer *layer = header->layers;
+    bool leaky = ps_arm_roles[header->arm_is.role].leaky;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, layers)))(layer++)
+        ->tells_dead = ps_trace_tells_dead(item, leaky);
 }
 
 static ps_status read_header(ps_trace_reader *reader) {
@@ -362,7 +322,6 @@ ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
     PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->breach, "sentences"));
     PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->fault, "sentences"));
     PS_TRY_CLEANUP(ps_trace_rules_create(note_breach, reader, &reader->rules));
-    PS_TRY_CLEANUP(fill(reader));
     PS_TRY_CLEANUP(read_header(reader));
     *out = reader;
     reader = NULL;
@@ -396,7 +355,6 @@ void ps_trace_reader_destroy(ps_trace_reader *reader) {
     ps_free(reader->breach);
     ps_free(reader->fault);
     free(reader->slots);
-    free(reader->buffer);
     free(reader);
 }
 

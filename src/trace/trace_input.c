@@ -15,7 +15,7 @@
 #include "core/memory.h"
 #include "trace/trace_format.h"
 
-enum { PACKED_BYTES = 1 << 16, LINE_BYTES = 1 << 16, TAIL_BYTES = 64 };
+enum { PACKED_BYTES = 1 << 16, LINE_BYTES = 1 << 20, TAIL_BYTES = 64 };
 
 static const struct {
     const char *word, *suffix;
@@ -40,6 +40,7 @@ struct ps_trace_input {
     ps_trace_place_of_file whole;
     char *line; /* [from, to) was read and not yet handed out by ps_trace_input_line */
     size_t from, to, capacity;
+    uint64_t lines; /* handed out */
 };
 
 const char *ps_packing_suffix(ps_trace_packing packing) { return packings[packing].suffix; }
@@ -324,8 +325,9 @@ ps_status ps_trace_input_line(ps_trace_input *input, char **line, size_t *length
         char *end = held > searched ? memchr(begin + searched, '\n', held - searched) : NULL;
         if (end == NULL && held > PS_TRACE_LONGEST_LINE)
             return ps_fail(PS_ERR_INPUT,
-                           "%s: a line is longer than %zu MiB, the most that a trace may have; is it one?", input->path,
-                           PS_TRACE_LONGEST_LINE >> 20);
+                           "%s:%llu: the line is longer than %zu MiB, the most that a trace may have; is it a trace at "
+                           "all?",
+                           input->path, (unsigned long long)input->lines + 1, PS_TRACE_LONGEST_LINE >> 20);
         if (end == NULL) {
             searched = held;
             PS_TRY(make_room(input));
@@ -336,6 +338,7 @@ ps_status ps_trace_input_line(ps_trace_input *input, char **line, size_t *length
         *line = input->line + input->from;
         *length = end != NULL ? (size_t)(end - *line) + 1 : held;
         input->from += *length;
+        input->lines += *length > 0;
         if (*length > 0 && end == NULL) (*line)[*length] = '\0';
         return PS_OK;
     }
@@ -349,7 +352,10 @@ void ps_trace_input_skip_to_tail(ps_trace_input *input, size_t bytes) {
     input->taken = input->done = (uint64_t)info.st_size - bytes;
 }
 
-void ps_trace_input_return(ps_trace_input *input, size_t length) { input->from -= length; }
+void ps_trace_input_return(ps_trace_input *input, size_t length) {
+    input->from -= length;
+    input->lines--;
+}
 
 ps_trace_place_of_file ps_trace_input_whole(const ps_trace_input *input) { return input->whole; }
 ps_trace_packing ps_trace_input_packing(const ps_trace_input *input) { return input->packing; }

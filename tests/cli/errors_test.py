@@ -286,7 +286,7 @@ check("validate: missing trace", ["validate", "none.jsonl"], "none.jsonl")
 check("validate: no file", ["validate", "/dev/zero"], "/dev/zero", "is no regular file")
 with open(path("endless.jsonl"), "wb") as stream:
     stream.truncate(300 << 20)  # zeros, which take no room
-check("validate: a line without an end", ["validate", "endless.jsonl"], "endless.jsonl", "256 MiB")
+check("validate: a line without an end", ["validate", "endless.jsonl"], "endless.jsonl:1", "256 MiB")
 result = run("validate", write("v/trace.jsonl", "{}\n"))
 report(result.returncode == 1, "validate: a trace that is none: exit 1", result.stdout + result.stderr)
 
