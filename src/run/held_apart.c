@@ -1,10 +1,8 @@
 #include "run/held_apart.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/memory.h"
 #include "data/choice.h"
+#include "run/latest.h"
 #include "run/session.h"
 
 enum { OF_SO_MANY = 4 };
@@ -26,17 +24,14 @@ static ps_status count_training(const ps_run_config *c, int *count) {
 
 /* The runs of an experiment have the same data. */
 static ps_status count_once(const ps_run_config *c, int *count) {
-    static char *latest_key;
-    static int latest;
+    static ps_latest latest;
+    static int training;
     char *key;
     PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %s", c->data, c->size, c->train_limit, c->test_limit, c->fold,
                             c->folds, c->split_file));
-    bool known = latest_key != NULL && strcmp(latest_key, key) == 0;
-    ps_status status = known ? PS_OK : count_training(c, &latest);
-    free(latest_key);
-    latest_key = status == PS_OK ? key : NULL;
-    if (status != PS_OK) free(key);
-    *count = latest;
+    ps_status status = ps_latest_is(&latest, key) ? PS_OK : count_training(c, &training);
+    ps_latest_keep(&latest, key, status == PS_OK);
+    *count = training;
     return status;
 }
 

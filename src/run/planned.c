@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "data/prepare.h"
+#include "run/latest.h"
 
 bool ps_planned(const ps_run_config *c) { return c->plan[0] != '\0'; }
 
@@ -28,17 +29,14 @@ static ps_status plan_data(const ps_run_config *c, const ps_dataset_options *dat
 
 /* The runs of an experiment have the same data, and to plan is to read all of them. */
 static ps_status plan_once(const ps_run_config *c, const ps_dataset_options *data, ps_plan *plan) {
-    static char *latest_key;
-    static ps_plan latest;
+    static ps_latest latest;
+    static ps_plan made;
     char *key;
     PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d %d %s", c->data, c->size, c->probe, c->train_limit,
                             c->test_limit, c->skip_bad, c->fold, c->folds, c->split_file));
-    bool known = latest_key != NULL && strcmp(latest_key, key) == 0;
-    ps_status status = known ? PS_OK : plan_data(c, data, &latest);
-    free(latest_key);
-    latest_key = status == PS_OK ? key : NULL;
-    if (status != PS_OK) free(key);
-    *plan = latest;
+    ps_status status = ps_latest_is(&latest, key) ? PS_OK : plan_data(c, data, &made);
+    ps_latest_keep(&latest, key, status == PS_OK);
+    *plan = made;
     return status;
 }
 

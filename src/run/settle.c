@@ -5,15 +5,10 @@
 
 #include "core/memory.h"
 #include "run/held_apart.h"
+#include "run/latest.h"
 #include "run/planned.h"
 #include "run/recipe.h"
 #include "run/session.h"
-
-/* Many runs of an experiment differ in nothing that counts here, and to count images is to read them. */
-typedef struct {
-    char *key;
-    uint64_t epoch;
-} counted;
 
 static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
     ps_dataset *dataset;
@@ -24,7 +19,8 @@ static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
 }
 
 static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
-    static counted latest;
+    static ps_latest latest;
+    static uint64_t counted;
     char *key;
     if (c->epoch_steps > 0) {
         *epoch = (uint64_t)c->epoch_steps;
@@ -33,15 +29,9 @@ static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
     PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d %d %d %d %s %s", c->data, c->size, c->probe, c->train_limit,
                             c->test_limit, c->batch, c->accumulate, c->fold, c->folds, c->skip_bad, c->split_file,
                             c->patch_size));
-    ps_status status = PS_OK;
-    if (latest.key == NULL || strcmp(latest.key, key) != 0) {
-        free(latest.key);
-        latest.key = NULL;
-        status = count_steps(c, &latest.epoch);
-    }
-    *epoch = latest.epoch;
-    if (status == PS_OK && latest.key == NULL) latest.key = key;
-    else free(key);
+    ps_status status = ps_latest_is(&latest, key) ? PS_OK : count_steps(c, &counted);
+    ps_latest_keep(&latest, key, status == PS_OK);
+    *epoch = counted;
     return status;
 }
 
