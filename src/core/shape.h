@@ -15,6 +15,7 @@ static inline size_t ps_shape_elements(ps_shape s) { return ps_shape_positions(s
 static inline bool ps_shape_equal(ps_shape a, ps_shape b) {
     return a.n == b.n && a.c == b.c && a.d == b.d && a.h == b.h && a.w == b.w;
 }
+static inline bool ps_shape_same_sides(ps_shape a, ps_shape b) { return a.d == b.d && a.h == b.h && a.w == b.w; }
 static inline ps_shape ps_shape_with_batch(ps_shape s, int n) {
     s.n = n;
     return s;

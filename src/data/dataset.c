@@ -431,12 +431,10 @@ static const ps_source_functions *functions_of(const ps_dataset *dataset) {
     return f != NULL ? f : &none;
 }
 
-static bool same_sides(ps_shape a, ps_shape b) { return a.d == b.d && a.h == b.h && a.w == b.w; }
-
 /* --size made it another. */
 static bool is_resized(const ps_dataset *dataset, ps_split split, int index) {
-    return !same_sides(ps_samples_stored_size(dataset->samples, split, index).pixels,
-                       ps_samples_size(dataset->samples, split, index).pixels);
+    return !ps_shape_same_sides(ps_samples_stored_size(dataset->samples, split, index).pixels,
+                                ps_samples_size(dataset->samples, split, index).pixels);
 }
 
 ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index) {
@@ -546,7 +544,7 @@ ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int inde
     if (f->restore != NULL)
         return f->restore(ps_samples_source(dataset->samples), at.part, at.index, score, dataset->classes, label);
     ps_dataset_shape_of(dataset, split, index, &mask);
-    if (!same_sides(mask, file)) return enlarge(score, mask, file, dataset->classes, label);
+    if (!ps_shape_same_sides(mask, file)) return enlarge(score, mask, file, dataset->classes, label);
     ps_labels_of_scores(score, ps_shape_positions(mask), dataset->classes, label);
     return PS_OK;
 }

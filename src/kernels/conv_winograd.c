@@ -707,18 +707,27 @@ static void run_rounds(winograd_job *job, ps_threads *threads) {
     }
 }
 
+/* A group of tiles [begin, end), and where a worker puts what it makes of them: v and g are its own, u the group's. */
+typedef struct {
+    ps_winograd_matrices v, g, u;
+    size_t begin, end;
+} gradient_room;
+
+static gradient_room room_of(const winograd_job *job, size_t group, int worker) {
+    return (gradient_room){moved(job->v, (size_t)worker * job->v_worker), moved(job->g, (size_t)worker * job->g_worker),
+                           moved(job->u, group * job->u_worker), ps_leaves_start(&job->groups, group),
+                           ps_leaves_start(&job->groups, group + 1)};
+}
+
 static void gradient_group(void *context, size_t group, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
-                         g = moved(job->g, (size_t)worker * job->g_worker);
-    ps_winograd_matrices u = moved(job->u, group * job->u_worker);
-    size_t begin = ps_leaves_start(&job->groups, group), end = ps_leaves_start(&job->groups, group + 1);
-    for (size_t first = begin; first < end; first += OUTER_TILES) {
-        size_t count = end - first < OUTER_TILES ? end - first : OUTER_TILES;
-        job->kernels->input(map, job->x, first, count, v);
-        job->kernels->gradient(map, job->dy, first, count, g);
-        job->kernels->outer(job->map.kind, count, map->k, (int)map->depth, g, v, u, first > begin);
+    gradient_room r = room_of(job, group, worker);
+    for (size_t first = r.begin; first < r.end; first += OUTER_TILES) {
+        size_t count = r.end - first < OUTER_TILES ? r.end - first : OUTER_TILES;
+        job->kernels->input(map, job->x, first, count, r.v);
+        job->kernels->gradient(map, job->dy, first, count, r.g);
+        job->kernels->outer(job->map.kind, count, map->k, (int)map->depth, r.g, r.v, r.u, first > r.begin);
     }
 }
 
@@ -726,26 +735,23 @@ static void gradient_group(void *context, size_t group, int worker) {
 static void gradient_columns(void *context, size_t group, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
-                         g = moved(job->g, (size_t)worker * job->g_worker);
-    ps_winograd_matrices u = moved(job->u, group * job->u_worker);
-    size_t begin = ps_leaves_start(&job->groups, group), end = ps_leaves_start(&job->groups, group + 1);
+    gradient_room r = room_of(job, group, worker);
     slab s = {.n = 0};
-    for (size_t at = begin; at < end; at += s.tiles) {
+    for (size_t at = r.begin; at < r.end; at += s.tiles) {
         s.n = at / job->plane, s.first = at % job->plane, s.tiles = job->column_tiles;
-        if (s.tiles > end - at) s.tiles = end - at;
+        if (s.tiles > r.end - at) s.tiles = r.end - at;
         if (s.tiles > job->plane - s.first) s.tiles = job->plane - s.first;
         for (int z = 0; z < map->d; z++)
             job->kernels->input(map, job->x, tiles_at(job, &s, map->d, z), s.tiles,
-                                moved(v, (size_t)z * s.tiles * v.row_step));
+                                moved(r.v, (size_t)z * s.tiles * r.v.row_step));
         for (int d = 0; d < map->od; d++)
             job->kernels->gradient(map, job->dy, tiles_at(job, &s, map->od, d), s.tiles,
-                                   moved(g, (size_t)d * s.tiles * g.row_step));
+                                   moved(r.g, (size_t)d * s.tiles * r.g.row_step));
         for (int td = 0; td < map->kd; td++) {
             v_and_g both = meet(map, td, s.tiles);
-            job->kernels->outer(map->kind, both.count, map->k, map->c, moved(g, both.g * g.row_step),
-                                moved(v, both.v * v.row_step), moved(u, (size_t)td * round_up((size_t)map->c, 16)),
-                                at > begin);
+            job->kernels->outer(map->kind, both.count, map->k, map->c, moved(r.g, both.g * r.g.row_step),
+                                moved(r.v, both.v * r.v.row_step),
+                                moved(r.u, (size_t)td * round_up((size_t)map->c, 16)), at > r.begin);
         }
     }
 }

@@ -104,8 +104,6 @@ static ps_status open_data(ps_checkpoint_session *s, const char *path, const cha
 
 /* ---- the network ---- */
 
-static bool same_sides(ps_shape a, ps_shape b) { return a.d == b.d && a.h == b.h && a.w == b.w; }
-
 static ps_status check_maps(const ps_checkpoint_session *s, const char *path) {
     ps_shape in = s->graph->input, out = s->graph->op[s->graph->count - 1].shape;
     if (ps_shape_positions(ps_shape_with_batch(out, 1)) > 1 || ps_shape_positions(ps_shape_with_batch(in, 1)) == 1)
@@ -117,8 +115,8 @@ static ps_status check_maps(const ps_checkpoint_session *s, const char *path) {
 static ps_status check_sizes(const ps_checkpoint_session *s, const char *folder) {
     ps_shape in = s->graph->input, out = s->graph->op[s->graph->count - 1].shape;
     const ps_dataset *dataset = s->session.dataset;
-    if (same_sides(in, out)) return PS_OK;
-    if (!ps_dataset_samples_differ(dataset) && same_sides(in, ps_dataset_sample_shape(dataset))) return PS_OK;
+    if (ps_shape_same_sides(in, out)) return PS_OK;
+    if (!ps_dataset_samples_differ(dataset) && ps_shape_same_sides(in, ps_dataset_sample_shape(dataset))) return PS_OK;
     return ps_fail(PS_ERR_INPUT,
                    "%s: the network's outputs are no map as large as its input (%d x %d x %d), so that images must be "
                    "as large as that; bring them to it with --size",
