@@ -1,7 +1,6 @@
 """The commands that the READMEs show run as they stand there, but for size: small made-up files (CIFAR, CamVid, volumes) stand in for DIR, a few steps for
 hundreds."""
 import glob
-import gzip
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ import random
 
 import tap
 from tap import must, path, report, run
+from volume_file import write_nifti
 
 FEW = ["--steps", "2", "--batch", "8", "--probe", "8", "--train-limit", "16", "--test-limit", "8"]
 bytes_of = random.Random(1)
@@ -36,13 +36,6 @@ def write_png(file, side, channels):
                      chunk(b"IDAT", zlib.compress(row * side)) + chunk(b"IEND", b""))
 
 
-def write_volume(file, side, voxels):
-    header = struct.pack("<i36s8h14s3h8ff", 348, b"", 3, side, side, side, 1, 1, 1, 1, b"", 2, 8, 0, 1, 1, 1, 1, 1, 1, 1, 1, 352)
-    header += b"\0" * (344 - len(header)) + b"n+1\0" + b"\0" * 4
-    with gzip.open(file, "wb") as stream:
-        stream.write(header + voxels)
-
-
 for part, count in (("train", 30), ("val", 8)):  # CamVid's
     for folder, channels in ((part, 3), (part + "annot", 1)):
         os.makedirs(path("DIR", folder))
@@ -51,7 +44,8 @@ for part, count in (("train", 30), ("val", 8)):  # CamVid's
 for folder, count in (("imagesTr", 40), ("labelsTr", 40), ("imagesTs", 8), ("labelsTs", 8)):  # the Medical Segmentation Decathlon's
     os.makedirs(path("DIR", folder))
     for i in range(count):
-        write_volume(path("DIR", folder, f"case_{folder[6:]}{i:02}.nii.gz"), 16, bytes_of.randbytes(4096) if folder.startswith("images") else bytes([0, 1, 2, 1] * 1024))
+        write_nifti(path("DIR", folder, f"case_{folder[6:]}{i:02}.nii.gz"), (16, 16, 16), (1, 1, 1),
+                    bytes_of.randbytes(4096) if folder.startswith("images") else bytes([0, 1, 2, 1] * 1024), 2)
 os.makedirs(path("FOLDER"))  # pictures without labels
 for i in range(3):
     write_png(path("FOLDER", f"{i}.png"), 64, 3)

@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tap import difference, done, lacking, must, path, records, report, run, skip, trace  # noqa: E402
+from volume_file import write_nifti  # noqa: E402
 
 # ---- the command by itself ----
 
@@ -61,13 +62,6 @@ for words, expected in ((["--plan", path("gone.json")], "gone.json"), (["--plan"
 # ---- cases that are held out choose nothing ----
 
 
-def write_nifti(file, side, mm, code, bits, voxels):
-    header = struct.pack("<i36s8h14s3h8ff", 348, b"", 3, *side, 1, 1, 1, 1, b"", code, bits, 0, 1, *mm, 1, 1, 1, 1, 352)
-    header += b"\0" * (344 - len(header)) + b"n+1\0" + b"\0" * 4
-    with gzip.open(file, "wb") as stream:
-        stream.write(header + voxels)
-
-
 CASES, ODD = 6, 4
 
 
@@ -81,8 +75,8 @@ def write_cases(folder, odd, cases=CASES):
         count = side[0] * side[1] * side[2]
         label = bytes(dice.randrange(2) for _ in range(count))
         values = [dice.gauss(bright * (1 + k), 10) for k in label]
-        write_nifti(path(folder, "imagesTr", f"case_{i}_0000.nii.gz"), side, mm, 16, 32, struct.pack(f"<{count}f", *values))
-        write_nifti(path(folder, "labelsTr", f"case_{i}.nii.gz"), side, mm, 2, 8, label)
+        write_nifti(path(folder, "imagesTr", f"case_{i}_0000.nii.gz"), side, mm, values, 16)
+        write_nifti(path(folder, "labelsTr", f"case_{i}.nii.gz"), side, mm, label, 2)
     with open(path(folder, "dataset.json"), "w") as stream:
         json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": cases, "file_ending": ".nii.gz"}, stream)
 
@@ -156,8 +150,8 @@ report(len(maps[0]) == CASES - 1 and maps[0] == maps[1] and all(content("by-its-
 BAD = {1: float("nan"), 3: float("inf")}
 for i, value in BAD.items():
     voxels = struct.pack("<8f", 1, 2, value, 4, 5, 6, 7, 8)
-    write_nifti(path("even", "imagesTr", f"case_{i}_0000.nii.gz"), (2, 2, 2), (1, 1, 1), 16, 32, voxels)
-    write_nifti(path("even", "labelsTr", f"case_{i}.nii.gz"), (2, 2, 2), (1, 1, 1), 2, 8, bytes([0, 1] * 4))
+    write_nifti(path("even", "imagesTr", f"case_{i}_0000.nii.gz"), (2, 2, 2), (1, 1, 1), voxels, 16)
+    write_nifti(path("even", "labelsTr", f"case_{i}.nii.gz"), (2, 2, 2), (1, 1, 1), bytes([0, 1] * 4), 2)
 for words in (["plan", "msd:" + path("even")], [*[word for word in FOLD if word != "--quiet"], "--fold", "-1", "--data", "msd:" + path("even"), "--out", "refused"]):
     result = run(*words)
     report(result.returncode == 2 and all(f"case_{i}_0000" in result.stderr for i in BAD) and "--skip-bad" in result.stderr,

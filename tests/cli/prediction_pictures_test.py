@@ -12,6 +12,7 @@ import zlib
 sys.dont_write_bytecode = True
 import tap
 from tap import must, path, report, run
+from volume_file import write_nifti
 
 PALE = (224, 224, 192)
 
@@ -157,29 +158,14 @@ report(value is not None and abs(value - measures["measures"]["mean_iou"]) < 1e-
 segments = path("volumes")
 
 
-def write_nifti(file, side, mm, values, code):
-    header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, *side, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, code, 32 if code == 16 else 8)
-    struct.pack_into("<8f", header, 76, 1, *mm, 1, 1, 1, 1)
-    struct.pack_into("<f", header, 108, 352)
-    struct.pack_into("<B", header, 123, 2)
-    struct.pack_into("<2h", header, 252, 0, 1)
-    struct.pack_into("<12f", header, 280, mm[0], 0, 0, 0, 0, mm[1], 0, 0, 0, 0, mm[2], 0)
-    header[344:348] = b"n+1\0"
-    with open(file, "wb") as stream:
-        stream.write(bytes(header) + struct.pack(f"<{len(values)}{'f' if code == 16 else 'B'}", *values))
-
-
 def make_volumes(target, names, test=()):
     for part in ("imagesTr", "labelsTr", "imagesTs"):
         os.makedirs(os.path.join(target, part), exist_ok=True)
     for i in range(5):
         side, mm = (12 + i, 10, 8 + i), (1.0, 1.0, 2.0)
         labels = [int(3 <= x < 9 and 2 <= y < 8) + int(3 <= x < 9 and 2 <= y < 5 and z >= 4) for z in range(side[2]) for y in range(side[1]) for x in range(side[0])]
-        write_nifti(os.path.join(target, "imagesTr", f"case{i}.nii"), side, mm, [100.0 * k + i for k in labels], 16)
-        write_nifti(os.path.join(target, "labelsTr", f"case{i}.nii"), side, mm, labels, 2)
+        write_nifti(os.path.join(target, "imagesTr", f"case{i}.nii"), side, mm, [100.0 * k + i for k in labels], 16, (mm[0], 0, 0, 0, 0, mm[1], 0, 0, 0, 0, mm[2], 0))
+        write_nifti(os.path.join(target, "labelsTr", f"case{i}.nii"), side, mm, labels, 2, (mm[0], 0, 0, 0, 0, mm[1], 0, 0, 0, 0, mm[2], 0))
     for i in test:
         shutil.copy(os.path.join(target, "imagesTr", f"case{i}.nii"), os.path.join(target, "imagesTs", f"new{i}.nii"))
     with open(os.path.join(target, "dataset.json"), "w") as stream:

@@ -12,6 +12,7 @@ import re
 import struct
 
 import tap
+from volume_file import write_nifti
 
 CLASSES, CASES = 3, 9
 GRAPH = {"format": "poolscope-graph", "version": 1, "name": "own", "input": [1, 8, 8, 8], "nodes": [
@@ -19,21 +20,9 @@ GRAPH = {"format": "poolscope-graph", "version": 1, "name": "own", "input": [1, 
     {"name": "out", "type": "conv", "channels": CLASSES, "kernel": 1}]}
 
 
-def write_nifti(path, side, mm, values, code):
-    """NIfTI-1 by hand: x runs to the left (a flip on reading), the origin is nowhere in particular."""
-    header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, *side, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, code, 32 if code == 16 else 8)
-    struct.pack_into("<8f", header, 76, 1, *mm, 1, 1, 1, 1)
-    struct.pack_into("<f", header, 108, 352)
-    struct.pack_into("<B", header, 123, 2)
-    struct.pack_into("<2h", header, 252, 0, 1)
-    struct.pack_into("<12f", header, 280, -mm[0], 0, 0, 10, 0, mm[1], 0, -4, 0, 0, mm[2], 7)
-    header[344:348] = b"n+1\0"
-    body = struct.pack(f"<{len(values)}{'f' if code == 16 else 'B'}", *values)
-    with gzip.open(path, "wb") as stream:
-        stream.write(bytes(header) + body)
+def place(mm):
+    """x runs to the left (a flip on reading), and the origin is nowhere in particular."""
+    return (-mm[0], 0, 0, 10, 0, mm[1], 0, -4, 0, 0, mm[2], 7)
 
 
 def read_nifti(path):
@@ -60,8 +49,8 @@ def make(folder):
         if case == CASES - 1:
             labels = [min(label, 1) for label in labels]  # one case without class 2
         name = f"case_{case:03d}"
-        write_nifti(os.path.join(folder, "imagesTr", name + "_0000.nii.gz"), side, mm, pixels, 16)
-        write_nifti(os.path.join(folder, "labelsTr", name + ".nii.gz"), side, mm, labels, 2)
+        write_nifti(os.path.join(folder, "imagesTr", name + "_0000.nii.gz"), side, mm, pixels, 16, place(mm))
+        write_nifti(os.path.join(folder, "labelsTr", name + ".nii.gz"), side, mm, labels, 2, place(mm))
         truth[name] = bytes(labels)
     json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "body": 1, "core": 2}, "numTraining": CASES, "file_ending": ".nii.gz"},
               open(os.path.join(folder, "dataset.json"), "w"))
