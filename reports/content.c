@@ -173,18 +173,19 @@ static const char *choose_answer(const ps_report_content *content) {
 
 enum { MOST_ARMS_IN_NUMBERS = 3 };
 
-/* "Nodes dead, time average: baseline 47.9 %; ps2 25.0 %, less in 3 of 3 seeds; ..." from the rows of one measure. */
+/* "Nodes dead, time average: baseline 47.9 %; ps2 25.0 %, less in 3 of 3 seeds; ..." from the rows of one measure.
+ * Nothing where the reference has none: its nodes cannot be exactly dead, or nobody looked. */
 static ps_status write_numbers(ps_report_content *content) {
     const ps_table *table = &content->comparison;
     int measure = ps_table_column(table, "measure"), row = ps_table_find(table, 0, measure, "dead_mean");
     char number[PS_ESCAPE_NUMBER];
     size_t size = 0;
-    if (row < 0) return PS_OK;
+    double reference = row >= 0 ? ps_table_number(table, row, ps_table_column(table, "mean_reference")) : NAN;
+    if (!isfinite(reference)) return PS_OK;
     FILE *stream = open_memstream(&content->numbers, &size);
     if (!stream) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
     fprintf(stream, "Dead of the nodes with a gate of their own, averaged over time: %s %s %%",
-            ps_table_text(table, row, ps_table_column(table, "reference")),
-            ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_reference")), 0));
+            ps_table_text(table, row, ps_table_column(table, "reference")), ps_escape_percent(number, reference, 0));
     for (int shown = 0; row >= 0; row = ps_table_find(table, row + 1, measure, "dead_mean"), shown++) {
         if (shown >= MOST_ARMS_IN_NUMBERS) continue;
         fprintf(stream, "; %s %s %%, ", ps_table_text(table, row, ps_table_column(table, "arm")),

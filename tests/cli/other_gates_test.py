@@ -91,6 +91,16 @@ for network, options, role in ((VOLUMES, [], "baseline"), (VOLUMES, ["--pool-ski
            told.stdout + told.stderr)
     listed = subprocess.run([program, "validate", "roles/trace.jsonl"], cwd=folder, capture_output=True, text=True)
     report(listed.returncode == 0, f"{network[1]} {' '.join(options)}: the trace is valid", listed.stdout + listed.stderr)
+
+# Where nobody can be dead the page gives no share of the dead, and counts no seeds of none.
+run("train", *VOLUMES, "--out", "alone")
+run("train", *VOLUMES, "--pool-skip", "2", "--out", "beside")
+run("compare", "--arm", "baseline=alone", "--arm", "ps2=beside", "--out", "leaky", "--quiet")
+run("report", "leaky", "--format", "html,md", "--quiet")
+for name in ("report.html", "report.md"):
+    with open(os.path.join(folder, "leaky", name)) as stream:
+        page = stream.read()
+    report("Test mean Dice" in page and "cannot be exactly dead" in page and "averaged over time: baseline" not in page and "of 0 seeds" not in page, f"{name} counts no dead nodes there")
 print(f"1..{tests}")
 shutil.rmtree(folder)
 sys.exit(1 if failures else 0)
