@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "reports/content.h"
 #include "reports/pictures.h"
+#include "reports/plots.h"
 
 static const char report_name[] = "report", report_remedy[] = "run `poolscope report` again";
 
@@ -229,6 +230,13 @@ static ps_status write_report(report *r) {
     }
     if (status == PS_OK) status = finish(r);
     return status;
+}
+
+ps_status ps_report_ready(void) {
+    char *share = NULL;
+    PS_TRY(ps_plots_find_share(&share));
+    free(share);
+    return PS_OK;
 }
 
 ps_status ps_report_write(const char *directory, const ps_report_options *options) {

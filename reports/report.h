@@ -22,6 +22,10 @@ typedef struct {
  * failure: page and stderr say it. */
 ps_status ps_report_write(const char *directory /* holds tables/ and verdict.json */, const ps_report_options *options);
 
+/* For those who work for hours before they report: whether what a report is made of can be found. PS_ERR_IO says how to
+ * set it right. */
+ps_status ps_report_ready(void);
+
 /* Where the report beside the comparison was not made from it as it is now: says so on stderr, and how to renew it. */
 void ps_report_note_older(const char *directory);
 

@@ -419,6 +419,7 @@ ps_status ps_cmd_experiment(int argc, char **argv) {
     if (sequential && subset.seeds != NULL)
         return ps_fail(PS_ERR_USAGE, "--sequential takes the file's seeds in their order; leave --seeds out");
     subset.sequential = sequential;
+    if (!no_report && !dry_run) PS_TRY(ps_report_ready());
     PS_TRY(read_experiment(&arguments, &subset, &experiment));
     ps_measurement_plan plan;
     ps_status status = ps_measurement_plan_read(experiment.measure, arguments.positional[0], &plan);

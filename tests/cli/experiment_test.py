@@ -36,6 +36,9 @@ document("pair")
 result = run("experiment", "pair.json", "--dry-run")
 report(result.returncode == 0 and "6 runs" in result.stdout and "disk" in result.stdout and not os.path.exists(path("runs")), "--dry-run says what it will need and writes nothing",
        result.stdout + result.stderr)
+result = run("experiment", "pair.json", "--out", "nowhere", env={**os.environ, "PS_SHARE": path("empty")})
+report(result.returncode == 2 and "plot_list.tsv" in result.stderr and not os.path.exists(path("nowhere")), "what the report lacks is said before the first run",
+       result.stdout + result.stderr)
 result = run("experiment", "pair.json", "--out", "pair", "--jobs", "2")
 report(result.returncode == 0, "an experiment runs, compares and reports", result.stderr)
 report({"experiment.json", "runs", "tables", "verdict.json", "report.html"} <= set(os.listdir(path("pair"))), "its directory holds all it should", os.listdir(path("pair")))
