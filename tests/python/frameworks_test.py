@@ -94,7 +94,14 @@ if watch:
     watch.close()
 if rank == 0:
     torch.save((model.state_dict(), norms), sys.argv[3] + ".pt")
+torch.distributed.barrier()  # rank 0 keeps the store that the other one still talks to
 torch.distributed.destroy_process_group()
+# DistributedDataParallel keeps the group, and gloo's threads with it, beyond this, with the recorder or without (PyTorch
+# 2.13; even where the wrapper is gone). A thread that asks for the interpreter's lock while the interpreter ends is
+# thrown out of it, through C++ that does not let it: "terminate called without an active exception". So it does not end.
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)
 """
 
 
