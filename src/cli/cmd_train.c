@@ -13,7 +13,7 @@
 #include "trace/trace_registration.h"
 
 static const char *out, *resume, *registered, *stop_on, *compress;
-static bool dry_run, force, quiet, no_pictures;
+static bool dry_run, force, quiet, no_pictures, profile;
 static int threads;
 
 static const ps_option options[] = {
@@ -29,6 +29,10 @@ static const ps_option options[] = {
     PS_FLAG("force", force, "replace an earlier run in --out"),
     PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
+    PS_FLAG(
+        "profile", profile,
+        "print at the end where the time went: parts of a step, and operations with their method, GFLOP/s, GB/s and "
+        "share of what this machine can do"),
     PS_FLAG("no-pictures", no_pictures, "no pictures of what the network makes of some test samples (masks)"),
     PS_FLAG("quiet", quiet, "no progress"),
     {0},
@@ -166,6 +170,7 @@ static ps_status train(const ps_run_config *config, const char *registration) {
                           .registration = registration,
                           .quiet = quiet,
                           .no_pictures = no_pictures,
+                          .profile = profile ? stdout : NULL,
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
                           .state = &state};

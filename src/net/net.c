@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "core/text.h"
 #include "kernels/pointwise.h"
@@ -49,7 +50,8 @@ struct ps_net {
     size_t parts_bytes;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
     float *bounds, *input_bounds, *edges;
-    bool *bounded; /* per operation: its bounds are known in the pass under way */
+    bool *bounded;    /* per operation: its bounds are known in the pass under way */
+    ps_op_time *time; /* per operation; NULL: nobody asks */
 };
 
 static ps_shape batched(const ps_net *net, ps_shape shape) { return ps_shape_with_batch(shape, net->batch); }
@@ -241,6 +243,7 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->input_bounds);
     ps_free(net->edges);
     ps_free(net->bounded);
+    ps_free(net->time);
     ps_outputs_clear(&net->outputs);
     ps_units_clear(&net->units);
     ps_graph_destroy(net->graph);
@@ -278,6 +281,22 @@ int ps_net_op_param(const ps_net *net, int op, const char *suffix) {
 ps_net_memory ps_net_memory_use(const ps_net *net) {
     return (ps_net_memory){net->plan.block_bytes, net->parameter_bytes, net->workspace_bytes, net->parts_bytes};
 }
+
+void ps_net_describe_op(const ps_net *net, int op, char *text, size_t size) {
+    const ps_layer_call *call = &net->runner[op].call;
+    text[0] = '\0';
+    if (call->type->describe != NULL) call->type->describe(call->config, call->plan, text, size);
+}
+
+/* ---- time ---- */
+
+ps_status ps_net_time_ops(ps_net *net) {
+    return net->time != NULL ? PS_OK : PS_ALLOC((size_t)net->graph->count, &net->time, "times of operations");
+}
+
+const ps_op_time *ps_net_op_times(const ps_net *net) { return net->time; }
+
+static uint64_t now(const ps_net *net) { return net->time != NULL ? ps_clock_ns() : 0; }
 
 /* ---- running ---- */
 
@@ -421,8 +440,10 @@ static const float *run_forward(ps_net *net, const float *x, ps_mode mode, ps_rn
         r->call.dy = NULL;
         r->call.sums = mode == net->sum_mode && !plain ? r->sums : no_sums;
         r->call.plain = plain;
+        uint64_t began = now(net);
         forward_op(net, i, bounds);
         if (!plain) add_zeros(net, op, r);
+        if (net->time != NULL && mode == PS_MODE_TRAIN) net->time[i].forward_ns += ps_clock_ns() - began;
         if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
     }
     return net->runner[net->graph->count - 1].y;
@@ -511,8 +532,10 @@ void ps_net_backward(ps_net *net) {
         const ps_op *op = &net->graph->op[i];
         runner *r = &net->runner[i];
         r->call.dy = r->dy;
+        uint64_t began = now(net);
         op->type->backward(&r->call);
         add_gradient_squares(net, op, r);
+        if (net->time != NULL && r->call.mode == PS_MODE_TRAIN) net->time[i].backward_ns += ps_clock_ns() - began;
     }
 }
 

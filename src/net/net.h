@@ -70,6 +70,16 @@ ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
  * weights. */
 ps_status ps_net_init_row(ps_net *net, const char *scheme, uint64_t seed, uint64_t draw, int param, int row);
 
+/* Where the time goes: what each operation took in TRAIN-mode passes since it was first asked for, with what the net
+ * adds up of it for instruments. Reads the clock and changes nothing else. */
+typedef struct {
+    uint64_t forward_ns, backward_ns;
+} ps_op_time;
+ps_status ps_net_time_ops(ps_net *net);
+const ps_op_time *ps_net_op_times(const ps_net *net); /* [operations]; NULL: not asked for */
+/* By which method an operation is worked out, in words; "" where there is no choice. */
+void ps_net_describe_op(const ps_net *net, int op, char *text, size_t size);
+
 /* Called after each operation of a forward pass with its output (n = batch). */
 typedef struct {
     void *self;

@@ -83,34 +83,50 @@ static ps_soft_labels soft_of(const ps_train_source *source, size_t first) {
     return soft;
 }
 
+/* Adds what has passed since *since to *part, and goes on from now. */
+static void clock_part(uint64_t *since, uint64_t *part) {
+    uint64_t now = ps_clock_ns();
+    *part += now - *since;
+    *since = now;
+}
+
 static void run_parts(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, const float *x,
-                      const int32_t *label, ps_loss *loss) {
+                      const int32_t *label, ps_loss *loss, ps_step_time *time) {
     int parts = parts_of(source);
     size_t batch = (size_t)ps_net_batch(net), elements = batch * ps_shape_elements(ps_net_graph(net)->input),
            labels = batch * ps_net_labels_per_sample(net), all = ps_softmax_count(label, labels * (size_t)parts);
+    uint64_t since = ps_clock_ns();
     *loss = (ps_loss){.loss = (double)NAN};
     for (int part = 0; part < parts; part++, x += elements, label += labels) {
         uint64_t pass = step * (uint64_t)parts + (uint64_t)part;
         ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, pass), NULL);
+        clock_part(&since, &time->forward);
         ps_soft_labels soft = soft_of(source, (size_t)part * labels);
         ps_loss own = ps_net_soft_loss(net, source->loss, label, &soft, true);
         ps_net_scale_loss(net, all > 0 ? (double)own.counted / (double)all : 0);
+        clock_part(&since, &time->loss);
         ps_net_backward(net);
         ps_net_add_part(net, part, parts);
+        clock_part(&since, &time->backward);
         add_loss(loss, &own, all);
     }
 }
 
 ps_status ps_train_gradient(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, float *x,
-                            int32_t *label, ps_loss *loss) {
+                            int32_t *label, ps_loss *loss, ps_step_time *time) {
+    uint64_t since = ps_clock_ns();
     PS_TRY(source->train_batch(source->self, step, x, label));
+    clock_part(&since, &time->input);
     if (parts_of(source) > 1) {
-        run_parts(net, source, dropout, step, x, label, loss);
+        run_parts(net, source, dropout, step, x, label, loss, time);
         return PS_OK;
     }
     ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, step), NULL);
+    clock_part(&since, &time->forward);
     *loss = ps_net_soft_loss(net, source->loss, label, source->soft, true);
+    clock_part(&since, &time->loss);
     ps_net_backward(net);
+    clock_part(&since, &time->backward);
     return PS_OK;
 }
 
@@ -118,9 +134,11 @@ static ps_status run_step(loop *l, uint64_t step) {
     uint64_t start = ps_clock_ns();
     const ps_train_options *o = l->options;
     ps_train_step done = {.step = step};
-    PS_TRY(ps_train_gradient(l->net, &o->source, l->dropout, step, l->x, l->label, &done.loss));
+    PS_TRY(ps_train_gradient(l->net, &o->source, l->dropout, step, l->x, l->label, &done.loss, &done.time));
     PS_TRY(call_after_backward(l, step));
+    uint64_t since = ps_clock_ns();
     done.update = ps_optimiser_step(l->optimiser, step, o->steps);
+    clock_part(&since, &done.time.update);
     done.step_ns = ps_clock_ns() - start;
     bool finite = ps_train_step_finite(&done);
     l->broken_steps = finite ? 0 : l->broken_steps + 1;

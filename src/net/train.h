@@ -5,11 +5,17 @@
 
 #include "net/checkpoint.h"
 
+/* Where the time of a step went, in ns: waiting for its input, and the passes over all of its parts. */
+typedef struct {
+    uint64_t input, forward, loss, backward, update;
+} ps_step_time;
+
 typedef struct {
     uint64_t step; /* of this batch, from 0 */
     ps_loss loss;  /* counted 0: a batch without labels, which has no loss and is no broken step */
     ps_update_report update;
     uint64_t step_ns;
+    ps_step_time time;
 } ps_train_step;
 
 /* Whether loss and gradient were finite. */
@@ -29,9 +35,9 @@ typedef struct {
 /* The images of a step. */
 int ps_train_images(const ps_net *net, const ps_train_source *source);
 /* One step up to its gradient, which stands in the parameters afterwards: the loss over all its parts.
- * ps_net_prepare_parts first where there are several. */
+ * ps_net_prepare_parts first where there are several. What it took is added to *time. */
 ps_status ps_train_gradient(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, float *x,
-                            int32_t *label, ps_loss *loss);
+                            int32_t *label, ps_loss *loss, ps_step_time *time);
 
 /* Any member may be NULL. Failures stop the run. All run between steps, on the loop's thread. */
 typedef struct {

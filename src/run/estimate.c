@@ -14,7 +14,8 @@ static ps_status time_step(ps_session *s, uint64_t step, double *seconds) {
     uint64_t start = ps_clock_ns();
     ps_train_source source = ps_session_train_source(s);
     ps_loss loss;
-    PS_TRY(ps_train_gradient(s->net, &source, ps_rng_key_of(0, "estimate"), step, s->x, s->label, &loss));
+    ps_step_time time = {0};
+    PS_TRY(ps_train_gradient(s->net, &source, ps_rng_key_of(0, "estimate"), step, s->x, s->label, &loss, &time));
     ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
     *seconds = seconds_since(start);
     return PS_OK;

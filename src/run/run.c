@@ -14,6 +14,7 @@
 #include "run/pairing.h"
 #include "run/planned.h"
 #include "run/planted.h"
+#include "run/profile.h"
 #include "run/resume.h"
 #include "run/session.h"
 #include "run/subject.h"
@@ -52,6 +53,7 @@ typedef struct {
     uint64_t broken_steps;       /* as in ps_train_options */
     int lock;                    /* the directory, held while the run goes on; -1: not yet */
     ps_progress progress;
+    ps_run_profile profile; /* filled where the options ask for it; times of evaluations and checkpoints always */
 } run;
 
 /* A run that goes on does so in the trace that is there; packed or not is no matter of its configuration. */
@@ -191,6 +193,7 @@ static ps_status record_fork(run *r) {
 /* The trace is on the disk before a checkpoint that counts on it. */
 static ps_status write_checkpoint(run *r, uint64_t step) {
     char *text = NULL, *input = NULL;
+    uint64_t began = ps_clock_ns();
     PS_TRY(ps_trace_flush(r->trace, true));
     PS_TRY(ps_images_moments_text(r->config, r->session.dataset, &input));
     ps_status status = ps_string_format(
@@ -205,6 +208,7 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
         status =
             ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
+    r->profile.checkpoints += ps_clock_ns() - began;
     free(input);
     free(text);
     return status;
@@ -217,7 +221,9 @@ static ps_trace_score score_of(const run *r, const ps_evaluation *evaluation) {
 
 /* Without a test split nothing is measured, and there is no record. */
 static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
+    uint64_t began = ps_clock_ns();
     PS_TRY(ps_session_evaluate(&r->session, PS_SPLIT_TEST, evaluation));
+    r->profile.evaluating += ps_clock_ns() - began;
     if (evaluation->count == 0) return PS_OK;
     ps_trace_score score = score_of(r, evaluation);
     return ps_trace_write_eval(r->trace, step, "test", &score);
@@ -236,6 +242,7 @@ static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
     r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
+    ps_run_profile_add_step(&r->profile, step);
     char dead_text[32], loss[32];
     double dead = ps_probe_dead_shares(r->probe).own, seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * images_of_step(r) / seconds;
@@ -429,6 +436,14 @@ static ps_status finish(run *r, uint64_t steps, bool diverged) {
     return PS_OK;
 }
 
+static ps_status write_profile(run *r) {
+    ps_run_profile *p = &r->profile;
+    if (r->options->profile == NULL) return PS_OK;
+    ps_probe_cost(r->probe, &p->recording, &p->probing);
+    p->whole = ps_clock_ns() - r->started_ns;
+    return ps_run_profile_write(p, r->session.net, r->options->profile);
+}
+
 static ps_status train(run *r) {
     ps_train_hooks own = {.self = r, .after_step = after_step, .end_window = end_window};
     ps_train_hooks hooks[2] = {*ps_probe_hooks(r->probe), own};
@@ -442,6 +457,7 @@ static ps_status train(run *r) {
                                 .hook_count = 2,
                                 .stop = r->options->stop};
     uint64_t diverged_at;
+    if (r->options->profile != NULL) PS_TRY(ps_run_profile_begin(&r->profile, r->session.net));
     r->started_ns = ps_clock_ns();
     ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->session.graph->name, options.steps,
                       r->start, r->options->quiet);
@@ -455,7 +471,8 @@ static ps_status train(run *r) {
     }
     PS_TRY(status);
     bool diverged = diverged_at != UINT64_MAX;
-    return finish(r, diverged ? diverged_at + 1 : options.steps, diverged);
+    PS_TRY(finish(r, diverged ? diverged_at + 1 : options.steps, diverged));
+    return write_profile(r);
 }
 
 /* Where no label counts there is no loss, and nothing is learned. */

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "run/config.h"
 #include "parallel/threads.h"
@@ -27,6 +28,7 @@ typedef struct {
     const char
         *registration; /* of a run that begins: what its trace is to say (trace/trace_registration.h); NULL: none */
     int threads;       /* 0: all */
+    FILE *profile;     /* where to write where the time went (run/profile.h); NULL: it is not measured */
     ps_trace_packing packing; /* of the trace of a run that begins */
     volatile const int *stop; /* set by a signal handler; may be NULL */
     ps_run_state *state;      /* may be NULL */

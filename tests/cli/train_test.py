@@ -74,6 +74,16 @@ result = run("train", *TINY, "--steps", "40", "--window", "10", *tap.DIVERGING, 
 report(result.returncode == 1 and tap.records("diverging")[-1]["status"] == "diverged", "a diverged run is a result, not an error: exit 1", result.stderr)
 report(run("validate", "diverging").returncode == 0, "and its trace follows the format")
 
+# ---- where the time goes ----
+result = must("train", *PLAIN, "--profile", "--out", "profiled")
+parts = dict(re.findall(r"^  ([a-z ,]+?) +\d+\.\d\d +\d+\.\d\d +(\d+\.\d) %$", result.stdout, re.M))
+report(len(parts) == 10 and abs(sum(map(float, parts.values())) - 100) < 1, "--profile: the parts of a run are all of it", (parts, result.stdout))
+rows = re.findall(r"^ +(\d+\.\d\d) +(\d+\.\d\d) +(\d+\.\d) % +(\S+) +(\S+) +(\d+) %  (\S+)  (\w+)", result.stdout, re.M)
+report(abs(sum(float(row[2]) for row in rows) - 100) < 1 + 0.05 * len(rows) and {"conv", "linear"} <= {row[7] for row in rows},
+       "and its operations all of the passes", result.stdout)
+report(all(float(row[3]) > 0 for row in rows if row[7] == "conv"), "of which those that multiply say at what rate", result.stdout)
+report(not tap.difference(trace("plain1"), trace("profiled")), "and the trace is what it is without")
+
 # ---- estimates ----
 result = run("train", *TINY, "--steps", "100", "--dry-run")
 report(result.returncode == 0 and all(re.search(rf"^{word} +\d", result.stdout, re.M) for word in ("time", "memory", "disk")),

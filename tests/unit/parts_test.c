@@ -78,7 +78,8 @@ static void open_bench(bench *b, images *from, int parts, int threads) {
     if (parts > 1) held(ps_net_prepare_parts(b->net));
     assert_true(without == 0 && (ps_net_memory_use(b->net).parts_bytes > 0) == (parts > 1));
     assert_int_equal(ps_train_images(b->net, &b->source), IMAGES);
-    held(ps_train_gradient(b->net, &b->source, ps_rng_key_of(1, "dropout"), 0, b->x, b->label, &b->loss));
+    held(ps_train_gradient(b->net, &b->source, ps_rng_key_of(1, "dropout"), 0, b->x, b->label, &b->loss,
+                           &(ps_step_time){0}));
 }
 
 static void close_bench(bench *b) {
