@@ -13,6 +13,7 @@
 #include "trace/trace_input.h"
 #include "trace/trace_quantity.h"
 #include "trace/trace_records.h"
+#include "trace/trace_task.h"
 #include "trace/trace_writer.h"
 
 static const char *out, *arm, *role, *loss_tag, *lr_tag, *test_loss_tag, *accuracy_tag, *compress;
@@ -186,13 +187,15 @@ static ps_status write_step(ps_trace_writer *trace, const ps_imported_series *co
 static ps_status write_evaluation(ps_trace_writer *trace, const ps_imported_series *const *of, size_t *at,
                                   int64_t step) {
     const double factor = percent ? 0.01 : 1;
+    ps_trace_task task; /* of a header without one: its measure is the accuracy */
+    ps_trace_task_default(&task);
     double loss = NAN, accuracy = NAN;
     bool has_loss = take_at(of, at, TEST_LOSS, step, &loss), has_accuracy = take_at(of, at, ACCURACY, step, &accuracy);
     ps_trace_begin_record(trace, PS_RECORD_EVAL);
     ps_trace_add_whole(trace, PS_KEY(EVAL, step), step);
     ps_trace_add_text(trace, PS_KEY(EVAL, split), PS_WORD(LOSS_OF, TEST));
     if (has_loss) ps_trace_add_double(trace, PS_KEY(EVAL, loss), loss);
-    if (has_accuracy) ps_trace_add_double(trace, "accuracy", factor * accuracy);
+    if (has_accuracy) ps_trace_add_double(trace, task.measure[0].name, factor * accuracy);
     ps_trace_add_whole(trace, PS_KEY(EVAL, count), test_images);
     return ps_trace_end_record(trace);
 }

@@ -1,5 +1,5 @@
-/* Scalars of a run that somebody else logged: TensorBoard's event files, tables (.csv), JSON lines (.jsonl). Values of a
- * tag by rising step; of two at one step the later one (a run that was gone on with). The creator clears. */
+/* Scalars of a run that somebody else logged: TensorBoard's event files, tables (.csv), JSON lines (.jsonl). Values of
+ * a tag by rising step; of two at one step the later one (a run that was gone on with). The creator clears. */
 #ifndef PS_CLI_IMPORTED_H
 #define PS_CLI_IMPORTED_H
 
