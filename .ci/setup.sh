@@ -2,7 +2,7 @@
 # Installs what the build, the reports and the tests need on Debian 12, 13 and their relatives; elsewhere says what to install.
 # Does nothing (and asks for no rights) when everything is there. PS_SETUP_EXTRA names further packages (CI asks for more).
 #   .ci/setup.sh           what README's two commands need
-#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, Pillow, jsonschema, MONAI, nnU-Net, surface-distance, Lightning, transformers and clang-format, for all tests and `make lint`. Where pip
+#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, Pillow, jsonschema, MONAI, nnU-Net, surface-distance, Lightning, transformers, TensorBoard and clang-format, for all tests and `make lint`. Where pip
 #                          cannot have the CPU build of PyTorch, Debian's python3-torch takes its place
 set -eu
 cd "$(dirname "$0")/.."
@@ -84,18 +84,18 @@ install_segmentation() {
     echo "pip cannot have all of MONAI, nnU-Net and surface-distance; tests beside them are skipped"
 }
 
-# Frameworks around PyTorch that the recorder is tried in; without what they ask for, but for what they need.
+# Frameworks around PyTorch that the recorder is tried in, and TensorBoard, whose files are read and written; without what they ask for, but for what they need.
 install_frameworks() {
-    has lightning && has transformers && has accelerate && return
-    echo "Installing Lightning and transformers into .venv"
+    has lightning && has transformers && has accelerate && has tensorboard && return
+    echo "Installing Lightning, transformers and TensorBoard into .venv"
     kept=$(mktemp)
     "$venv/bin/python" -m pip freeze 2>/dev/null | grep '^torch==' >"$kept" || true
-    pip --constraint "$kept" tokenizers regex safetensors pyyaml tqdm packaging requests huggingface_hub psutil typing_extensions || true
+    pip --constraint "$kept" tokenizers regex safetensors pyyaml tqdm packaging requests huggingface_hub psutil typing_extensions tensorboard==2.21.0 || true
     "$venv/bin/python" -m pip install --quiet --retries 1 --no-deps lightning==2.6.6 pytorch-lightning torchmetrics lightning-utilities \
         transformers==5.24.0 accelerate || true
     rm -f "$kept"
-    has lightning && has transformers && has accelerate && return
-    echo "pip cannot have all of Lightning, transformers and accelerate; tests in them are skipped"
+    has lightning && has transformers && has accelerate && has tensorboard && return
+    echo "pip cannot have all of Lightning, transformers, accelerate and TensorBoard; tests in them are skipped"
 }
 
 make_venv() {
