@@ -5,17 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/memory.h"
+#include "core/file.h"
 
-enum { MOST_TAG = 256 };
+enum { MOST_TAG = 4096 };
 static const uint64_t longest = (uint64_t)256 << 20;
 
 uint32_t ps_event_crc(const void *bytes, uint64_t size) {
+    static const uint32_t of_half[16] = {0x00000000u, 0x105EC76Fu, 0x20BD8EDEu, 0x30E349B1u, 0x417B1DBCu, 0x5125DAD3u,
+                                         0x61C69362u, 0x7198540Du, 0x82F63B78u, 0x92A8FC17u, 0xA24BB5A6u, 0xB21572C9u,
+                                         0xC38D26C4u, 0xD3D3E1ABu, 0xE330A81Au, 0xF36E6F75u};
     const unsigned char *p = bytes;
     uint32_t crc = 0xFFFFFFFFu;
     for (uint64_t i = 0; i < size; i++) {
         crc ^= p[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1u)));
+        crc = of_half[crc & 15u] ^ (crc >> 4);
+        crc = of_half[crc & 15u] ^ (crc >> 4);
     }
     crc ^= 0xFFFFFFFFu;
     return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
@@ -135,14 +139,15 @@ static bool read_tensor(span s, double *value, bool *sound) {
 
 /* Summary.Value: tag (1), simple_value (2), tensor (8). */
 static ps_status read_value(span s, int64_t step, ps_scalar_take *take, void *self, bool *sound) {
-    char tag[MOST_TAG] = "";
+    char tag[MOST_TAG];
     double value = 0;
     bool found = false;
     field f;
+    tag[0] = '\0';
     while (next_field(&s, &f, sound)) {
         if (f.number == 1 && f.wire == 2) {
             size_t length = (size_t)(f.bytes.end - f.bytes.at);
-            if (length >= sizeof tag) length = sizeof tag - 1;
+            if (length >= sizeof tag) return *sound = false, PS_OK; /* cut short it could be another one */
             memcpy(tag, f.bytes.at, length);
             tag[length] = '\0';
         } else if (f.number == 2 && f.wire == 5) {
@@ -224,11 +229,13 @@ static ps_status next_record(reader *r, uint64_t *size, bool *more, bool *cut) {
 }
 
 ps_status ps_event_file_read(const char *path, ps_scalar_take *take, void *self, bool *cut) {
-    reader r = {.path = path, .stream = fopen(path, "rb")};
+    reader r = {.path = path};
     ps_status status = PS_OK;
     bool more = true, sound;
     uint64_t size;
     *cut = false;
+    PS_TRY(ps_file_size(path, &size)); /* of a pipe there is no end */
+    r.stream = fopen(path, "rb");
     if (r.stream == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read (%s)", path, strerror(errno));
     while (status == PS_OK) {
         status = next_record(&r, &size, &more, cut);
