@@ -16,7 +16,7 @@
 #include "trace/trace_input.h"
 #include "trace/trace_schema.h"
 
-static const char *out, *arm, *role, *step_name, *given[PS_ROLE_COUNT], *compress;
+static const char *out, *arm, *role, *step_name, *given[PS_SCALAR_IS_COUNT], *compress;
 static ps_option_values measures, pairing;
 static int seed, test_images;
 static bool percent, unfinished, force, list;
@@ -29,11 +29,11 @@ static const ps_option options[] = {
     PS_REPEATED("pairing", pairing, "KEY=TEXT",
                 "what two runs must share to be a pair, as you know it: backbone, data, order, batch, .. (same file)"),
     PS_TEXT("step", step_name, "NAME", NULL, "column or key of the steps [step, global_step, .., else epoch]"),
-    PS_TEXT("loss", given[PS_ROLE_LOSS], "TAG", NULL, "tag or column of the training loss [guessed]"),
-    PS_TEXT("lr", given[PS_ROLE_LR], "TAG", NULL, "the same of the learning rate [guessed]"),
-    PS_TEXT("grad-norm", given[PS_ROLE_GRAD_NORM], "TAG", NULL, "the same of the gradient's norm [guessed]"),
-    PS_TEXT("test-loss", given[PS_ROLE_TEST_LOSS], "TAG", NULL, "the same of the loss that is tested [guessed]"),
-    PS_TEXT("accuracy", given[PS_ROLE_ACCURACY], "TAG", NULL, "the same of the accuracy that is tested [guessed]"),
+    PS_TEXT("loss", given[PS_SCALAR_IS_LOSS], "TAG", NULL, "tag or column of the training loss [guessed]"),
+    PS_TEXT("lr", given[PS_SCALAR_IS_LR], "TAG", NULL, "the same of the learning rate [guessed]"),
+    PS_TEXT("grad-norm", given[PS_SCALAR_IS_GRAD_NORM], "TAG", NULL, "the same of the gradient's norm [guessed]"),
+    PS_TEXT("test-loss", given[PS_SCALAR_IS_TEST_LOSS], "TAG", NULL, "the same of the loss that is tested [guessed]"),
+    PS_TEXT("accuracy", given[PS_SCALAR_IS_ACCURACY], "TAG", NULL, "the same of the accuracy that is tested [guessed]"),
     PS_REPEATED("measure", measures, "NAME=TAG",
                 "instead of the accuracy: another measure, higher is better; its values are taken as they are"),
     PS_FLAG("percent", percent, "the accuracy is from 0 to 100"),
@@ -75,7 +75,7 @@ const ps_command ps_command_import = {
     .max_positional = 1,
 };
 
-static const char *const role_words[PS_ROLE_COUNT] = {"loss", "lr", "grad-norm", "test-loss", "accuracy"};
+static const char *const role_words[PS_SCALAR_IS_COUNT] = {"loss", "lr", "grad-norm", "test-loss", "accuracy"};
 
 /* ---- which tag is what ---- */
 
@@ -123,15 +123,15 @@ static ps_status choose_role(const ps_scalar_log *log, ps_scalar_role which, ps_
 
 /* Loss and accuracy of an evaluation are of the same samples. */
 static ps_scalar_split choose_split(const ps_scalar_log *log) {
-    static const ps_scalar_role by[] = {PS_ROLE_ACCURACY, PS_ROLE_TEST_LOSS};
-    ps_scalar_split split = PS_SPLIT_NONE;
-    for (int i = 0; split == PS_SPLIT_NONE && i < 2; i++)
+    static const ps_scalar_role by[] = {PS_SCALAR_IS_ACCURACY, PS_SCALAR_IS_TEST_LOSS};
+    ps_scalar_split split = PS_SCALAR_OF_NONE;
+    for (int i = 0; split == PS_SCALAR_OF_NONE && i < 2; i++)
         if (given[by[i]] != NULL) ps_scalar_role_of(given[by[i]], &split);
-    for (int i = 0; split == PS_SPLIT_NONE && i < measures.count; i++) {
+    for (int i = 0; split == PS_SCALAR_OF_NONE && i < measures.count; i++) {
         const char *tag = strchr(measures.value[i], '=');
         if (tag != NULL) ps_scalar_role_of(tag + 1, &split);
     }
-    return split != PS_SPLIT_NONE ? split : ps_scalar_split_find(log);
+    return split != PS_SCALAR_OF_NONE ? split : ps_scalar_split_find(log);
 }
 
 /* "mean_iou=val/miou" */
@@ -166,8 +166,8 @@ static ps_status check_measures(const ps_imported *run) {
 
 static ps_status choose_measures(const ps_scalar_log *log, ps_scalar_split split, ps_imported *run) {
     ps_trace_task_default(&run->task);
-    if (measures.count == 0) return choose_role(log, PS_ROLE_ACCURACY, split, &run->measure[0]);
-    if (given[PS_ROLE_ACCURACY] != NULL || percent)
+    if (measures.count == 0) return choose_role(log, PS_SCALAR_IS_ACCURACY, split, &run->measure[0]);
+    if (given[PS_SCALAR_IS_ACCURACY] != NULL || percent)
         return ps_fail(PS_ERR_USAGE, "--measure stands instead of --accuracy and --percent; leave these out");
     if (measures.count > PS_TRACE_MOST_MEASURES)
         return ps_fail(PS_ERR_USAGE, "--measure: a trace has %d measures at most", PS_TRACE_MOST_MEASURES);
@@ -197,11 +197,11 @@ static bool has_evaluations(const ps_imported *run) {
 static ps_status choose(const ps_scalar_log *log, ps_imported *run) {
     char tags[300];
     ps_scalar_split split = choose_split(log);
-    PS_TRY(choose_role(log, PS_ROLE_LOSS, split, &run->step[PS_STEP_loss]));
-    PS_TRY(choose_role(log, PS_ROLE_LR, split, &run->step[PS_STEP_lr]));
-    PS_TRY(choose_role(log, PS_ROLE_GRAD_NORM, split, &run->step[PS_STEP_grad_norm]));
+    PS_TRY(choose_role(log, PS_SCALAR_IS_LOSS, split, &run->step[PS_STEP_loss]));
+    PS_TRY(choose_role(log, PS_SCALAR_IS_LR, split, &run->step[PS_STEP_lr]));
+    PS_TRY(choose_role(log, PS_SCALAR_IS_GRAD_NORM, split, &run->step[PS_STEP_grad_norm]));
     choose_others(log, run);
-    PS_TRY(choose_role(log, PS_ROLE_TEST_LOSS, split, &run->test_loss));
+    PS_TRY(choose_role(log, PS_SCALAR_IS_TEST_LOSS, split, &run->test_loss));
     PS_TRY(choose_measures(log, split, run));
     list_tags(log, tags, sizeof tags);
     if (run->step[PS_STEP_loss] == NULL && !has_evaluations(run))
@@ -326,7 +326,7 @@ static void print_tags(const ps_scalar_log *log) {
         ps_scalar_role is = ps_scalar_role_of(s->tag, &split);
         if (s->count == 0) continue;
         printf("%8zu %10lld %10lld  %-10s %s\n", s->count, (long long)s->points[0].step,
-               (long long)s->points[s->count - 1].step, is == PS_ROLE_NONE ? "-" : role_words[is], s->tag);
+               (long long)s->points[s->count - 1].step, is == PS_SCALAR_IS_NONE ? "-" : role_words[is], s->tag);
     }
 }
 

@@ -67,20 +67,22 @@ static int read_words(const char *tag) {
 
 ps_scalar_role ps_scalar_role_of(const char *tag, ps_scalar_split *split) {
     int all = read_words(tag), plain = all & ~(TRAIN | STEP | FILLER), splits = all & SPLITS;
-    *split = splits == TEST         ? PS_SPLIT_TEST
-             : splits == VALIDATION ? PS_SPLIT_VALIDATION
-             : splits == EVALUATION ? PS_SPLIT_EVALUATION
-                                    : PS_SPLIT_NONE;
-    if (plain == LOSS) return PS_ROLE_LOSS;
-    if (plain == (GRADIENT | NORM)) return PS_ROLE_GRAD_NORM;
+    *split = splits == TEST         ? PS_SCALAR_OF_TEST
+             : splits == VALIDATION ? PS_SCALAR_OF_VALIDATION
+             : splits == EVALUATION ? PS_SCALAR_OF_EVALUATION
+                                    : PS_SCALAR_OF_NONE;
+    if (plain == LOSS) return PS_SCALAR_IS_LOSS;
+    if (plain == (GRADIENT | NORM)) return PS_SCALAR_IS_GRAD_NORM;
     plain &= ~OPTIMISER;
-    if (plain == LR || plain == (LEARNING | RATE)) return PS_ROLE_LR;
-    if (*split == PS_SPLIT_NONE || (all & (TRAIN | OPTIMISER)) != 0) return PS_ROLE_NONE;
-    if ((plain & ~SPLITS) == LOSS) return PS_ROLE_TEST_LOSS;
-    return (plain & ~SPLITS) == ACCURACY ? PS_ROLE_ACCURACY : PS_ROLE_NONE;
+    if (plain == LR || plain == (LEARNING | RATE)) return PS_SCALAR_IS_LR;
+    if (*split == PS_SCALAR_OF_NONE || (all & (TRAIN | OPTIMISER)) != 0) return PS_SCALAR_IS_NONE;
+    if ((plain & ~SPLITS) == LOSS) return PS_SCALAR_IS_TEST_LOSS;
+    return (plain & ~SPLITS) == ACCURACY ? PS_SCALAR_IS_ACCURACY : PS_SCALAR_IS_NONE;
 }
 
-static bool is_evaluation(ps_scalar_role role) { return role == PS_ROLE_TEST_LOSS || role == PS_ROLE_ACCURACY; }
+static bool is_evaluation(ps_scalar_role role) {
+    return role == PS_SCALAR_IS_TEST_LOSS || role == PS_SCALAR_IS_ACCURACY;
+}
 
 /* Whether a is to be taken rather than b. */
 static bool goes_before(const ps_scalar_series *a, const ps_scalar_series *b, bool evaluation) {
@@ -104,10 +106,10 @@ const ps_scalar_series *ps_scalar_role_find(const ps_scalar_log *log, ps_scalar_
 }
 
 ps_scalar_split ps_scalar_split_find(const ps_scalar_log *log) {
-    static const ps_scalar_role by[] = {PS_ROLE_ACCURACY, PS_ROLE_TEST_LOSS};
+    static const ps_scalar_role by[] = {PS_SCALAR_IS_ACCURACY, PS_SCALAR_IS_TEST_LOSS};
     int others;
     for (int r = 0; r < 2; r++)
-        for (int split = PS_SPLIT_TEST; split < PS_SPLIT_COUNT; split++)
+        for (int split = PS_SCALAR_OF_TEST; split < PS_SCALAR_OF_COUNT; split++)
             if (ps_scalar_role_find(log, by[r], (ps_scalar_split)split, &others) != NULL) return (ps_scalar_split)split;
-    return PS_SPLIT_NONE;
+    return PS_SCALAR_OF_NONE;
 }

@@ -8,17 +8,23 @@
 #include "trace/scalar_log.h"
 
 typedef enum {
-    PS_ROLE_LOSS,
-    PS_ROLE_LR,
-    PS_ROLE_GRAD_NORM,
-    PS_ROLE_TEST_LOSS,
-    PS_ROLE_ACCURACY,
-    PS_ROLE_COUNT,
-    PS_ROLE_NONE = PS_ROLE_COUNT
+    PS_SCALAR_IS_LOSS,
+    PS_SCALAR_IS_LR,
+    PS_SCALAR_IS_GRAD_NORM,
+    PS_SCALAR_IS_TEST_LOSS,
+    PS_SCALAR_IS_ACCURACY,
+    PS_SCALAR_IS_COUNT,
+    PS_SCALAR_IS_NONE = PS_SCALAR_IS_COUNT
 } ps_scalar_role;
 
 /* Samples that an evaluation is of; those to be tested on go before those to choose by. */
-typedef enum { PS_SPLIT_NONE, PS_SPLIT_TEST, PS_SPLIT_VALIDATION, PS_SPLIT_EVALUATION, PS_SPLIT_COUNT } ps_scalar_split;
+typedef enum {
+    PS_SCALAR_OF_NONE,
+    PS_SCALAR_OF_TEST,
+    PS_SCALAR_OF_VALIDATION,
+    PS_SCALAR_OF_EVALUATION,
+    PS_SCALAR_OF_COUNT
+} ps_scalar_split;
 
 ps_scalar_role ps_scalar_role_of(const char *tag, ps_scalar_split *split);
 
