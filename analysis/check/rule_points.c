@@ -331,12 +331,35 @@ static void nearest_name(const collector *c, const char *candidate, int *best, c
     *near = candidate;
 }
 
-static void explain(const collector *c) {
-    ps_rule_points *out = c->out;
+/* The name in the trace that is nearest to the term's, or is it; NULL: none is near. */
+static const char *near_name(const collector *c) {
     const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(c->run->header->document, PS_KEY(HEADER, quantities)),
                 *item;
+    const ps_trace_task *task = &c->run->header->task;
     const char *near = NULL;
     int best = 4;
+    for (int m = 0; m < task->measures; m++) nearest_name(c, task->measure[m].name, &best, &near);
+    for (size_t i = 0; ps_series_at(i) != NULL; i++) nearest_name(c, ps_series_at(i)->name, &best, &near);
+    cJSON_ArrayForEach(item, quantities) nearest_name(
+        c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name))), &best, &near);
+    return near;
+}
+
+/* Names that nothing is called here may be measures of another task. */
+static void name_measures(const collector *c) {
+    const ps_trace_task *task = &c->run->header->task;
+    ps_rule_points *out = c->out;
+    snprintf(out->reason, sizeof out->reason, "not recorded; the task of this trace, %s, is measured by %s", task->name,
+             task->measure[0].name);
+    for (int m = 1; m < task->measures; m++) {
+        size_t used = strlen(out->reason);
+        snprintf(out->reason + used, sizeof out->reason - used, "%s%s", m + 1 < task->measures ? ", " : " and ",
+                 task->measure[m].name);
+    }
+}
+
+static void explain(const collector *c) {
+    ps_rule_points *out = c->out;
     if (out->count > 0) return;
     if (out->recorded) {
         snprintf(out->reason, sizeof out->reason, "%s",
@@ -345,14 +368,10 @@ static void explain(const collector *c) {
                               : "has no values (null) there");
         return;
     }
-    const ps_trace_task *task = &c->run->header->task;
-    for (int m = 0; m < task->measures; m++) nearest_name(c, task->measure[m].name, &best, &near);
-    for (size_t i = 0; ps_series_at(i) != NULL; i++) nearest_name(c, ps_series_at(i)->name, &best, &near);
-    cJSON_ArrayForEach(item, quantities) nearest_name(
-        c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name))), &best, &near);
-    bool other = near != NULL && strcmp(near, c->term->name) != 0;
-    snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "",
-             other ? near : "", other ? "?)" : "");
+    const char *near = near_name(c);
+    if (near == NULL) name_measures(c);
+    else if (strcmp(near, c->term->name) == 0) snprintf(out->reason, sizeof out->reason, "not recorded");
+    else snprintf(out->reason, sizeof out->reason, "not recorded (did you mean %.100s?)", near);
 }
 
 ps_status ps_rule_collect(ps_run *run, const ps_rule_term *term, ps_rule_points *points) {

@@ -193,7 +193,8 @@ static void rules_that_fail_say_why(void **state) {
         bool not_recorded;
     } fail[] = {
         {"accuracy.final > 0.6", "accuracy.final = 0.6", false},
-        {"not_there > 1", "not_there: not recorded", true},
+        {"not_there > 1", "not_there: not recorded; the task of this trace, classification, is measured by accuracy",
+         true},
         {"accurcy > 1", "not recorded (did you mean accuracy?)", true},
         {"max(dead_share[layer=\"nowhere\"]) < 1", "no layer or node fits", true},
         {"loss > 1", "has 30 values; say max, min", true},
@@ -232,6 +233,33 @@ static void rules_that_fail_say_why(void **state) {
         if (outcome.not_recorded != fail[i].not_recorded)
             fail_msg("%s: not_recorded is %d", fail[i].text, outcome.not_recorded);
     }
+}
+
+/* "accuracy" is no measure of every task. */
+static void measures_of_another_task_are_answered_with_those_of_this_one(void **state) {
+    (void)state;
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    const char *rest = strstr(header, "\"data\":{}");
+    fprintf(out, "%.*s\"task\":{\"name\":\"segmentation\",\"measures\":[", (int)(rest - header), header);
+    fprintf(out, "{\"name\":\"mean_iou\",\"unit\":\"%%\",\"better\":\"higher\"},");
+    fprintf(out, "{\"name\":\"pixel_accuracy\",\"unit\":\"%%\",\"better\":\"higher\"},");
+    fprintf(out, "{\"name\":\"mean_dice\",\"unit\":\"%%\",\"better\":\"higher\"}]},%s", rest);
+    write_probe(out, 0, 50, 50, 50, 50);
+    for (int t = 0; t < 30; t++) fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":1,\"lr\":0.1}\n", t);
+    fprintf(out, "{\"type\":\"eval\",\"step\":30,\"split\":\"test\",\"loss\":1,\"count\":9,\"mean_iou\":0.5,");
+    fprintf(out, "\"pixel_accuracy\":0.9,\"mean_dice\":0.6}\n");
+    fclose(out);
+    ps_rule_outcome outcome = evaluate("accuracy.final > 0.5");
+    assert_false(outcome.held);
+    assert_true(outcome.not_recorded);
+    assert_string_equal(outcome.detail,
+                        "accuracy.final: not recorded; the task of this trace, segmentation, is measured by mean_iou, "
+                        "pixel_accuracy and mean_dice");
+    assert_true(evaluate("mean_iou == 0.5").held);
+    assert_non_null(strstr(evaluate("mean_io > 0").detail, "(did you mean mean_iou?)"));
+    /* What the trace names, and has no record of, is no measure of another task. */
+    assert_string_equal(evaluate("path_gradient.final > 0").detail, "path_gradient.final: not recorded");
 }
 
 static void mistakes_get_a_caret_under_the_place(void **state) {
@@ -342,6 +370,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rules_with_known_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(windows_are_cut_by_their_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(rules_that_fail_say_why, setup, teardown),
+        cmocka_unit_test_setup_teardown(measures_of_another_task_are_answered_with_those_of_this_one, setup, teardown),
         cmocka_unit_test(mistakes_get_a_caret_under_the_place),
         cmocka_unit_test(long_and_deep_rules_are_refused),
         cmocka_unit_test(random_rules_end_in_a_rule_or_a_sentence),
