@@ -90,6 +90,10 @@ static ps_status predict(ps_checkpoint_session *s, const char *given, ps_split o
 
 static ps_status refuse_data(const ps_run_settings *settings) {
     const char *found = ps_run_settings_find(settings, "data,fold,folds,split_file,train_limit,test_limit,probe");
+    if (found == NULL && ps_run_settings_find(settings, "tolerance_mm") != NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "predict: --tolerance-mm is of what is measured, and --images have no labels to measure by; "
+                       "leave it out");
     if (found == NULL) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
                    "predict: --images names the samples, and --%.*s chooses others; leave one of them out",

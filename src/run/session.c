@@ -152,6 +152,13 @@ static ps_status read_task_options(ps_session *s) {
                        "%s is of data with masks (a class for each position), and \"%s\" has one label a sample; leave "
                        "it out",
                        idle, c->data);
+    if (ps_run_config_first_changed(c, "tolerance_mm") != NULL &&
+        !ps_dataset_file_of(s->dataset, PS_SPLIT_TRAIN, 0).has_unit)
+        return ps_fail(
+            PS_ERR_USAGE,
+            "tolerance_mm is of the normalised surface Dice, which volumes in mm are measured by, and \"%s\" "
+            "has pictures, without a unit; leave it out",
+            c->data);
     PS_TRY(ps_parse_number_list(c->class_weights, "class_weights", PS_MAX_CLASS_WEIGHTS, s->class_weight, &weights));
     s->asked = (ps_task_options){.loss = c->loss,
                                  .class_weight = s->class_weight,

@@ -152,7 +152,10 @@ for words, sentence in ((["predict", run, "--out", out], "nothing is written ove
                         (["predict", run], "needs --out"), ([*TRAIN, "--steps", "5", "--loss", "focal", "--out", tap.path("r2")], "ce, dice or ce+dice"),
                         ([*TRAIN, "--steps", "5", "--class-weights", "1,2", "--out", tap.path("r3")], "3 classes"),
                         ([*TRAIN, "--steps", "5", "--batch-dice", "--out", tap.path("r4")], "of soft Dice"),
-                        (["train", "--data", "synthetic", "--loss", "dice", "--out", tap.path("r5")], "of data with masks")):
+                        (["train", "--data", "synthetic", "--loss", "dice", "--out", tap.path("r5")], "of data with masks"),
+                        (["train", "--data", "synthetic-2d", "--model", "unet2d", "--width", "0.125", "--tolerance-mm", "2", "--out", tap.path("r6")], "without a unit"),
+                        ([*TRAIN, "--steps", "5", "--plan-network", "2d", "--out", tap.path("r7")], "and there is none"),
+                        (["predict", run, "--images", tap.path(), "--tolerance-mm", "2", "--out", tap.path("p3")], "no labels to measure by")):
     result = tap.run(*words)
     tap.report(result.returncode == 2 and sentence in result.stderr, f"{' '.join(words[:1] + words[-3:-2])}: refused where {sentence}", result.stderr)
 
