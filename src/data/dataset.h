@@ -51,7 +51,8 @@ typedef struct {
 
 typedef struct ps_dataset ps_dataset;
 
-/* Opens "format:argument". Errors name file, record and byte, what was expected and what to do. */
+/* Opens "format:argument". Errors name file, record and byte, what was expected and what to do. For tests: a run takes
+ * a source that was opened before, where there is one (run/opened.h). */
 ps_status ps_dataset_open(const char *source, const ps_dataset_options *options, ps_dataset **out);
 /* The same of a source that is open already, and is taken over, also on failure. */
 struct ps_source;

@@ -3,9 +3,15 @@
 #include "core/memory.h"
 #include "data/choice.h"
 #include "run/latest.h"
+#include "run/opened.h"
 #include "run/session.h"
 
 enum { OF_SO_MANY = 4 };
+
+static void close(const char *name, ps_source *source, ps_status status) {
+    if (status == PS_OK) ps_opened_leave(name, source);
+    else ps_source_close(source);
+}
 
 /* Of the data without a probe; -1: as many are made as are asked for. */
 static ps_status count_training(const ps_run_config *c, int *count) {
@@ -14,11 +20,11 @@ static ps_status count_training(const ps_run_config *c, int *count) {
     int *index = NULL;
     data.probe_count = 0;
     PS_TRY(ps_session_check_fold(c));
-    ps_status status = ps_source_open(c->data, &data, &source);
+    ps_status status = ps_opened_take(c->data, &data, &source);
     if (status == PS_OK && source.made && !ps_choice_has_fold(&data)) *count = -1;
     else if (status == PS_OK) status = ps_choice_training(c->data, &source, &data, &index, count);
     ps_free(index);
-    ps_source_close(&source);
+    close(c->data, &source, status);
     return status;
 }
 
@@ -56,13 +62,14 @@ ps_status ps_held_apart_refit(ps_run_config *config) {
     return PS_OK;
 }
 
-ps_status ps_held_apart_check(const ps_run_config *c) {
+ps_status ps_held_apart_count(const ps_run_config *c, int *training) {
     const ps_dataset_options data = ps_session_data_options(c);
     ps_source source;
     ps_choice choice = {0};
-    ps_status status = ps_source_open(c->data, &data, &source);
+    ps_status status = ps_opened_take(c->data, &data, &source);
     if (status == PS_OK) status = ps_choice_make(c->data, &source, &data, NULL, &choice);
+    if (status == PS_OK) *training = choice.count[PS_SPLIT_TRAIN];
     ps_choice_clear(&choice);
-    ps_source_close(&source);
+    close(c->data, &source, status);
     return status;
 }

@@ -12,8 +12,8 @@ ps_status ps_held_apart_settle(ps_run_config *config);
 /* Of a configuration that comes from other data: settled as above where its probe would leave nothing of these. */
 ps_status ps_held_apart_refit(ps_run_config *config);
 
-/* Fails where what is wanted of the data cannot be had (limits and probe), by headers alone: before anything that takes
- * long. */
-ps_status ps_held_apart_check(const ps_run_config *config);
+/* Training images that are left beside the probe. Fails where what is wanted of the data cannot be had (limits and
+ * probe). By headers alone: before anything that takes long. */
+ps_status ps_held_apart_count(const ps_run_config *config, int *training);
 
 #endif

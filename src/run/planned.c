@@ -8,11 +8,12 @@
 #include "core/memory.h"
 #include "data/prepare.h"
 #include "run/latest.h"
+#include "run/opened.h"
 
 bool ps_planned(const ps_run_config *c) { return c->plan[0] != '\0'; }
 
 static ps_status open_source(const ps_run_config *c, const ps_dataset_options *data, ps_source *source) {
-    PS_TRY(ps_source_open(c->data, data, source));
+    PS_TRY(ps_opened_take(c->data, data, source));
     return ps_source_check_bad(source, c->data, c->skip_bad);
 }
 
@@ -20,10 +21,12 @@ static ps_status plan_data(const ps_run_config *c, const ps_dataset_options *dat
     ps_source source;
     ps_fingerprint fingerprint = {0};
     ps_status status = open_source(c, data, &source);
+    size_t bad = source.bad_count; /* more, where cases were found that cannot be decoded */
     if (status == PS_OK) status = ps_fingerprint_take(&source, c->data, data, !isatty(STDERR_FILENO), &fingerprint);
     if (status == PS_OK) status = ps_plan_make(&fingerprint, plan);
     ps_fingerprint_clear(&fingerprint);
-    ps_source_close(&source);
+    if (status == PS_OK && source.bad_count == bad) ps_opened_leave(c->data, &source);
+    else ps_source_close(&source);
     return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "run/held_apart.h"
 #include "run/network.h"
+#include "run/opened.h"
 #include "run/planned.h"
 #include "run/planted.h"
 #include "run/directory.h"
@@ -73,7 +74,12 @@ ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     PS_TRY(read_patch(c, &data));
     PS_TRY(ps_session_check_fold(c));
     PS_TRY(ps_session_read_moments(c, &data));
-    return ps_planned(c) ? ps_planned_open(c, &data, dataset) : ps_dataset_open(c->data, &data, dataset);
+    if (ps_planned(c)) return ps_planned_open(c, &data, dataset);
+    ps_source source;
+    ps_status status = ps_opened_take(c->data, &data, &source);
+    if (status == PS_OK) return ps_dataset_of_source(c->data, &data, &source, dataset);
+    ps_source_close(&source);
+    return status;
 }
 
 static ps_status read_range(const char *text, const char *name, ps_augment_range *range) {

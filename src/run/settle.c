@@ -10,11 +10,20 @@
 #include "run/recipe.h"
 #include "run/session.h"
 
-static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
+/* Headers say how many there are, but for samples that are left out because they cannot be decoded. */
+static ps_status count_training(const ps_run_config *c, int *training) {
     ps_dataset *dataset;
+    if (!c->skip_bad) return ps_held_apart_count(c, training);
     PS_TRY(ps_session_open_data(c, &dataset));
-    *epoch = (uint64_t)ps_dataset_count(dataset, PS_SPLIT_TRAIN) / ((uint64_t)c->batch * (uint64_t)c->accumulate);
+    *training = ps_dataset_count(dataset, PS_SPLIT_TRAIN);
     ps_dataset_close(dataset);
+    return PS_OK;
+}
+
+static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
+    int training;
+    PS_TRY(count_training(c, &training));
+    *epoch = (uint64_t)training / ((uint64_t)c->batch * (uint64_t)c->accumulate);
     return PS_OK;
 }
 
@@ -70,15 +79,25 @@ static ps_status refuse_two(const ps_run_config *c) {
     return PS_OK;
 }
 
+static ps_status refuse_idle(const ps_run_config *c) {
+    if (ps_planned(c) || ps_run_config_first_changed(c, "plan_network") == NULL) return PS_OK;
+    return ps_fail(
+        PS_ERR_USAGE,
+        "--plan-network %s says which network of a plan, and there is none; give --plan, too, or leave it out",
+        c->plan_network);
+}
+
 ps_status ps_run_settle(ps_run_config *config) {
     PS_TRY(ps_recipe_apply(config));
     ps_recipe_settle_background(config, config->data);
-    return refuse_two(config);
+    PS_TRY(refuse_two(config));
+    return refuse_idle(config);
 }
 
 ps_status ps_run_settle_on_data(ps_run_config *config) {
+    int training;
     PS_TRY(ps_held_apart_settle(config));
-    if (ps_planned(config)) PS_TRY(ps_held_apart_check(config));
+    if (ps_planned(config)) PS_TRY(ps_held_apart_count(config, &training));
     const ps_dataset_options data = ps_session_data_options(config);
     PS_TRY(ps_planned_apply(config, &data));
     return count_epochs(config);

@@ -1,5 +1,6 @@
 /* Layouts of volumes: which cases there are, what they are called, what their labels mean, and what is wrong with a
  * folder, in one sentence. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 
 #include "core/file.h"
 #include "data/source.h"
+#include "run/opened.h"
 #include "tests/lib/folder.h"
 #include "tests/lib/nifti_files.h"
 
@@ -222,6 +224,133 @@ static void labels_of_a_large_set(void **state) {
     assert_non_null(strstr(ps_status_message(), "c3.nii.gz: voxel ("));
     assert_non_null(strstr(ps_status_message(), "the 4 label maps that were looked at"));
     assert_non_null(strstr(ps_status_message(), "dataset.json"));
+    ps_source_close(&s);
+}
+
+/* ---- row by row ---- */
+
+enum { ROW_CHANNELS = 2, ROW_PLACES = 3 * 4 * 5 };
+
+typedef struct {
+    float pixel[ROW_PLACES * ROW_CHANNELS];
+    int16_t label[ROW_PLACES];
+    int taken;
+} taken_rows;
+
+static ps_status put_row(void *context, const ps_source_row *row) {
+    taken_rows *to = context;
+    assert_true((row->pixel == NULL) != (row->label == NULL));
+    for (int i = 0; i < row->count; i++, to->taken++) {
+        int64_t at = row->first + i * row->step;
+        assert_true(at >= 0 && at < ROW_PLACES);
+        if (row->pixel != NULL) to->pixel[at * ROW_CHANNELS + row->channel] = row->pixel[i];
+        else to->label[at] = row->label[i];
+    }
+    return PS_OK;
+}
+
+/* Axes of the files run otherwise than those of the sample, and one is turned round; rows are of their files. */
+static void rows_are_what_is_decoded(void **state) {
+    (void)state;
+    ps_source s;
+    taken_rows by_row = {.taken = 0}, whole;
+    double value[ROW_PLACES], label[ROW_PLACES];
+    const made_field turned[] = {{280, 'f', 0},  {284, 'f', 1}, {296, 'f', 0}, {304, 'f', 1},
+                                 {312, 'f', -1}, {300, 'f', 0}, {320, 'f', 0}, {0}};
+    for (int i = 0; i < ROW_PLACES; i++) value[i] = 100 + i, label[i] = i % 4 == 3;
+    made_nifti first = {.side = {3, 4, 5}, .fields = turned},
+               second = {.side = {3, 4, 5}, .fields = turned, .value = value};
+    made_nifti labels = {.side = {3, 4, 5}, .fields = turned, .value = label};
+    write_nifti(at("imagesTr/p_0000.nii.gz"), &first);
+    write_nifti(at("imagesTr/p_0001.nii.gz"), &second);
+    write_nifti(at("labelsTr/p.nii.gz"), &labels);
+    held(open_source("msd", &s));
+    assert_int_equal(s.bad_count, 0);
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, whole.pixel, whole.label));
+    for (int way = 0; way < 2; way++) { /* the format's own, and that of what is decoded */
+        ps_source_functions f = *s.functions;
+        ps_source other = s;
+        if (way == 1) f.each_row = NULL;
+        other.functions = &f;
+        memset(&by_row, 0, sizeof by_row);
+        held(ps_source_each_row(&other, PS_SOURCE_TRAIN, 0, PS_ROWS_OF_PIXELS, put_row, &by_row));
+        assert_int_equal(by_row.taken, ROW_PLACES * ROW_CHANNELS);
+        held(ps_source_each_row(&other, PS_SOURCE_TRAIN, 0, PS_ROWS_OF_LABELS, put_row, &by_row));
+        assert_int_equal(by_row.taken, ROW_PLACES * (ROW_CHANNELS + 1));
+        assert_memory_equal(by_row.pixel, whole.pixel, sizeof whole.pixel);
+        assert_memory_equal(by_row.label, whole.label, sizeof whole.label);
+    }
+    ps_source_close(&s);
+}
+
+/* Samples that take more than a sixteenth of what makes a set large are looked at row by row: what is found of all of
+ * them is what is found of them otherwise. */
+static void large_samples_are_looked_at_row_by_row(void **state) {
+    (void)state;
+    enum { CASES = 4 };
+    ps_dataset *whole, *by_row;
+    char name[160];
+    for (int i = 0; i < CASES; i++) {
+        char image[32], map[32];
+        snprintf(image, sizeof image, "imagesTr/c%d.nii.gz", i);
+        snprintf(map, sizeof map, "labelsTr/c%d.nii", i);
+        write_case(image, map, 4 + i, 3);
+    }
+    snprintf(name, sizeof name, "msd:%s", folder);
+    held(ps_dataset_open(name, &(ps_dataset_options){.seed = 3}, &whole));
+    held(ps_dataset_open(name, &(ps_dataset_options){.seed = 3, .large_bytes = 1000}, &by_row));
+    assert_int_equal(ps_dataset_looked_at(whole), 0);
+    assert_int_equal(ps_dataset_looked_at(by_row), CASES);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(ps_dataset_count_labels(by_row, PS_SPLIT_TRAIN, k),
+                         ps_dataset_count_labels(whole, PS_SPLIT_TRAIN, k));
+    double mean[2], deviation[2];
+    ps_dataset_normalisation(whole, 0, &mean[0], &deviation[0]);
+    ps_dataset_normalisation(by_row, 0, &mean[1], &deviation[1]);
+    assert_true(fabs(mean[0] - mean[1]) < 1e-9 && fabs(deviation[0] - deviation[1]) < 1e-9);
+    char before[17];
+    snprintf(before, sizeof before, "%s", ps_dataset_digest(by_row));
+    ps_dataset_close(whole);
+    ps_dataset_close(by_row);
+    /* One voxel is another: so is what stands for the data. */
+    double value[4 * 5 * 6];
+    for (int i = 0; i < 4 * 5 * 6; i++) value[i] = i == 77 ? 1 : i % 3;
+    write_nifti(at("labelsTr/c0.nii"), &(made_nifti){.side = {4, 5, 6}, .value = value});
+    held(ps_dataset_open(name, &(ps_dataset_options){.seed = 3, .large_bytes = 1000}, &by_row));
+    assert_string_not_equal(ps_dataset_digest(by_row), before);
+    ps_dataset_close(by_row);
+    /* A fault of one that is looked at is that file's. */
+    value[77] = 9;
+    write_nifti(at("labelsTr/c0.nii"), &(made_nifti){.side = {4, 5, 6}, .value = value});
+    write_text("dataset.json", "{\"labels\": {\"background\": 0, \"a\": 1, \"b\": 2}}");
+    assert_int_equal(ps_dataset_open(name, &(ps_dataset_options){.seed = 3, .large_bytes = 1000}, &by_row),
+                     PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "labelsTr/c0.nii: voxel ("));
+}
+
+/* Whoever looks at headers before a run leaves the source for it. */
+static void a_source_is_opened_once(void **state) {
+    (void)state;
+    ps_source s, other;
+    char name[160];
+    const ps_dataset_options options = {.seed = 3};
+    snprintf(name, sizeof name, "msd:%s", folder);
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
+    write_case("imagesTr/b.nii.gz", "labelsTr/b.nii.gz", 3, 2);
+    held(ps_opened_take(name, &options, &s));
+    const void *files = s.state;
+    ps_opened_leave(name, &s);
+    held(ps_opened_take("synthetic-3d", &options, &other)); /* another one is another one */
+    assert_true(other.state != files);
+    ps_opened_leave("synthetic-3d", &other); /* made as it is asked for: not kept */
+    held(ps_opened_take(name, &options, &s));
+    assert_ptr_equal(s.state, files);
+    ps_opened_leave(name, &s);
+    held(ps_opened_take(name, &options, &s)); /* taken: nothing is left */
+    ps_source_close(&s);
+    remove(at("labelsTr/a.nii.gz"));
+    held(ps_opened_take(name, &options, &s));
+    assert_int_equal(s.bad_count, 1);
     ps_source_close(&s);
 }
 
@@ -470,6 +599,9 @@ int main(void) {
         cmocka_unit_test_setup(a_file_a_channel, empty_folder),
         cmocka_unit_test_setup(a_fourth_dimension_of_channels, empty_folder),
         cmocka_unit_test_setup(labels_of_a_large_set, empty_folder),
+        cmocka_unit_test_setup(rows_are_what_is_decoded, empty_folder),
+        cmocka_unit_test_setup(large_samples_are_looked_at_row_by_row, empty_folder),
+        cmocka_unit_test_setup(a_source_is_opened_once, empty_folder),
         cmocka_unit_test_setup(folders_with_faults, empty_folder),
         cmocka_unit_test_setup(label_maps_that_lie_elsewhere, empty_folder),
         cmocka_unit_test_setup(channels_of_most, empty_folder),
