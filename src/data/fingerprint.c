@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "data/choice.h"
 #include "data/crop_box.h"
+#include "data/marks.h"
 
 enum { DRAWN_MOST = 100000, DRAWN_LEAST = 1000, DRAWN_IN_ALL = 20000000 };
 
@@ -32,20 +33,74 @@ static ps_status create_pool(sample_pool *pool, int cases, int channels) {
     return PS_OK;
 }
 
-/* With replacement, so that a case with a small organ weighs as much as one with a large one. */
-static ps_status draw_values(sample_pool *pool, int index, ps_shape shape, const float *pixel, const int16_t *label) {
-    size_t positions = ps_shape_positions(shape), found = 0;
-    uint32_t *place = NULL;
-    PS_TRY(PS_ALLOC(positions, &place, "positions of the foreground"));
-    for (size_t i = 0; i < positions; i++)
-        if (label[i] > 0) place[found++] = (uint32_t)i;
-    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(1234, "data/fingerprint"), (uint64_t)index);
-    for (int i = 0; found > 0 && i < pool->drawn; i++, pool->count++) {
-        size_t at = place[ps_rng_below(key, (uint64_t)i, (uint32_t)found)];
-        for (int c = 0; c < shape.c; c++) pool->value[c][pool->count] = pixel[at * (size_t)shape.c + (size_t)c];
-    }
-    ps_free(place);
+/* Positions of a case that were drawn: with replacement, so that a case with a small organ weighs as much as one with a
+ * large one. */
+typedef struct {
+    ps_marks foreground, drawn;
+    size_t *position; /* [drawn of a case] */
+    float *value;     /* [different positions][channels] */
+    int channels;
+    ps_crop_search box;
+} case_draw;
+
+static ps_status mark_foreground(void *context, const ps_source_row *row) {
+    case_draw *draw = context;
+    for (int i = 0; i < row->count; i++)
+        if (row->label[i] > 0) ps_marks_add(&draw->foreground, (size_t)(row->first + i * row->step));
     return PS_OK;
+}
+
+static void draw_positions(case_draw *draw, int index, int count) {
+    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(1234, "data/fingerprint"), (uint64_t)index);
+    ps_marks_count(&draw->foreground);
+    for (int i = 0; i < (draw->foreground.count > 0 ? count : 0); i++) {
+        uint32_t rank = ps_rng_below(key, (uint64_t)i, (uint32_t)draw->foreground.count);
+        draw->position[i] = ps_marks_at(&draw->foreground, rank);
+        ps_marks_add(&draw->drawn, draw->position[i]);
+    }
+    ps_marks_count(&draw->drawn);
+}
+
+static ps_status take_values(void *context, const ps_source_row *row) {
+    case_draw *draw = context;
+    ps_crop_add(&draw->box, row->first, row->step, row->pixel, row->count);
+    for (int i = 0; i < row->count; i++) {
+        size_t position = (size_t)(row->first + i * row->step);
+        if (!ps_marks_have(&draw->drawn, position)) continue;
+        size_t rank = ps_marks_rank(&draw->drawn, position);
+        draw->value[rank * (size_t)draw->channels + (size_t)row->channel] = row->pixel[i];
+    }
+    return PS_OK;
+}
+
+static void pool_values(const case_draw *draw, sample_pool *pool) {
+    if (draw->foreground.count == 0) return;
+    for (int i = 0; i < pool->drawn; i++, pool->count++) {
+        const float *value = draw->value + ps_marks_rank(&draw->drawn, draw->position[i]) * (size_t)draw->channels;
+        for (int c = 0; c < draw->channels; c++) pool->value[c][pool->count] = value[c];
+    }
+}
+
+/* Two passes over a case, neither of which holds it: its labels, then its values. */
+static ps_status draw_case(const ps_source *source, int index, int count, case_draw *draw) {
+    ps_sample_size size;
+    source->functions->size(source, PS_SOURCE_TRAIN, index, &size);
+    draw->channels = size.pixels.c;
+    ps_crop_begin(&draw->box, size.pixels);
+    PS_TRY(ps_marks_create(&draw->foreground, ps_shape_positions(size.mask)));
+    PS_TRY(ps_marks_create(&draw->drawn, ps_shape_positions(size.mask)));
+    PS_TRY(PS_ALLOC((size_t)count, &draw->position, "positions of the foreground"));
+    PS_TRY(ps_source_each_row(source, PS_SOURCE_TRAIN, index, PS_ROWS_OF_LABELS, mark_foreground, draw));
+    draw_positions(draw, index, count);
+    PS_TRY(PS_ALLOC(draw->drawn.count * (size_t)draw->channels, &draw->value, "values of the foreground"));
+    return ps_source_each_row(source, PS_SOURCE_TRAIN, index, PS_ROWS_OF_PIXELS, take_values, draw);
+}
+
+static void clear_draw(case_draw *draw) {
+    ps_marks_clear(&draw->foreground);
+    ps_marks_clear(&draw->drawn);
+    ps_free(draw->position);
+    ps_free(draw->value);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -87,8 +142,6 @@ static void sum_up(float *value, size_t count, ps_intensity *out) {
 /* ---- cases ---- */
 
 typedef struct {
-    float *pixel;
-    int16_t *label;
     double *kept; /* [cases] */
     int *index;   /* [cases]: which samples of the training part they are */
     sample_pool pool;
@@ -97,10 +150,14 @@ typedef struct {
 static ps_status read_case(const ps_source *source, int index, int i, workroom *w, ps_fingerprint *out) {
     ps_sample_size size;
     ps_shape shape;
+    case_draw draw = {.position = NULL};
     source->functions->size(source, PS_SOURCE_TRAIN, index, &size);
     source->functions->original(source, PS_SOURCE_TRAIN, index, &shape, out->mm[i]);
-    PS_TRY(source->functions->decode(source, PS_SOURCE_TRAIN, index, w->pixel, w->label));
-    ps_crop_box box = ps_crop_box_find(w->pixel, size.pixels);
+    ps_status status = draw_case(source, index, w->pool.drawn, &draw);
+    if (status == PS_OK) pool_values(&draw, &w->pool);
+    ps_crop_box box = ps_crop_end(&draw.box);
+    clear_draw(&draw);
+    PS_TRY(status);
     double positions = 1;
     for (int k = 0; k < 3; k++) {
         out->shape[i][k] = box.count[k];
@@ -108,7 +165,7 @@ static ps_status read_case(const ps_source *source, int index, int i, workroom *
     }
     if (shape.d == 1) out->mm[i][0] = no_depth_mm;
     w->kept[i] = positions / (double)ps_shape_positions(size.pixels);
-    return draw_values(&w->pool, index, size.pixels, w->pixel, w->label);
+    return PS_OK;
 }
 
 static ps_status read_cases(ps_source *source, const char *title, bool quiet, workroom *w, ps_fingerprint *out) {
@@ -137,14 +194,9 @@ static ps_status sum_up_all(workroom *w, ps_fingerprint *out) {
 }
 
 static ps_status prepare(const ps_source *source, workroom *w, ps_fingerprint *out) {
-    size_t pixels = 0, labels = 0;
-    for (int i = 0; i < out->cases; i++) {
-        ps_sample_size size;
-        source->functions->size(source, PS_SOURCE_TRAIN, w->index[i], &size);
-        out->channels = size.pixels.c;
-        if (ps_shape_elements(size.pixels) > pixels) pixels = ps_shape_elements(size.pixels);
-        if (ps_shape_positions(size.mask) > labels) labels = ps_shape_positions(size.mask);
-    }
+    ps_sample_size size;
+    source->functions->size(source, PS_SOURCE_TRAIN, w->index[0], &size);
+    out->channels = size.pixels.c;
     if (out->channels > PS_FINGERPRINT_CHANNELS)
         return ps_fail(PS_ERR_INPUT, "samples of %d channels cannot be planned for; at most %d can", out->channels,
                        PS_FINGERPRINT_CHANNELS);
@@ -154,8 +206,6 @@ static ps_status prepare(const ps_source *source, workroom *w, ps_fingerprint *o
     PS_TRY(PS_ALLOC(cases, &out->shape, "fingerprint"));
     PS_TRY(PS_ALLOC(cases, &out->mm, "fingerprint"));
     PS_TRY(PS_ALLOC(cases, &w->kept, "fingerprint"));
-    PS_TRY(PS_ALLOC(pixels, &w->pixel, "a volume"));
-    PS_TRY(PS_ALLOC(labels, &w->label, "a label map"));
     return create_pool(&w->pool, out->cases, out->channels);
 }
 
@@ -176,8 +226,6 @@ ps_status ps_fingerprint_take(ps_source *source, const char *name, const ps_data
     for (int c = 0; c < PS_FINGERPRINT_CHANNELS; c++) ps_free(w.pool.value[c]);
     ps_free(w.index);
     ps_free(w.kept);
-    ps_free(w.pixel);
-    ps_free(w.label);
     return status;
 }
 

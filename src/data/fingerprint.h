@@ -1,5 +1,6 @@
-/* What a set of volumes is like: all that a plan (data/plan.h) is made from. Every case asked for is read once. The
- * definitions are those of nnU-Net's fingerprint (Isensee et al., Nature Methods 2021; version 2). */
+/* What a set of volumes is like: all that a plan (data/plan.h) is made from. Every case asked for is passed over once,
+ * row by row, and none is held. The definitions are those of nnU-Net's fingerprint (Isensee et al., Nature Methods
+ * 2021; version 2). */
 #ifndef PS_DATA_FINGERPRINT_H
 #define PS_DATA_FINGERPRINT_H
 

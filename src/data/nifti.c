@@ -362,10 +362,10 @@ ps_nifti_walk ps_nifti_walk_of(const ps_nifti *header) {
     return walk;
 }
 
-/* A row of the file: where it begins in the canonical array, and in the file. */
+/* A row of the file: where it lies in the canonical array, and in the file. */
 typedef struct {
-    int64_t at, step;
-    int count, y, z, channel;
+    ps_nifti_row row;
+    int y, z;
 } row_place;
 typedef ps_status row_taker(void *context, const row_place *place, const double *value);
 
@@ -400,15 +400,15 @@ static ps_status each_row(ps_nifti_file *file, row_taker *take, void *context) {
     double *value = NULL;
     ps_status status = ps_alloc(count, (size_t)h->type_bytes, "a row of voxels", &raw);
     if (status == PS_OK) status = PS_ALLOC(count, &value, "a row of voxels");
-    row_place place = {.step = walk.step[0], .count = walk.count[0]};
+    row_place place = {.row = {.step = walk.step[0], .count = walk.count[0]}};
     for (int t = 0; status == PS_OK && t < h->shape.c; t++) {
         for (int64_t row = 0; status == PS_OK && row < (int64_t)walk.count[1] * walk.count[2]; row++) {
-            place.channel = t;
+            place.row.channel = t;
             place.y = (int)(row % walk.count[1]), place.z = (int)(row / walk.count[1]);
-            place.at = walk.start + place.y * walk.step[1] + place.z * walk.step[2];
+            place.row.first = walk.start + place.y * walk.step[1] + place.z * walk.step[2];
             status = read_bytes(file, raw, count * (size_t)h->type_bytes);
             if (status != PS_OK) break;
-            convert(h, raw, place.count, value);
+            convert(h, raw, place.row.count, value);
             status = take(context, &place, value);
         }
     }
@@ -436,28 +436,49 @@ static ps_status read_rows(const char *path, const ps_nifti *header, row_taker *
 
 typedef struct {
     const char *path;
-    float *value;
-    int channel, width;
+    float *value; /* a row */
+    ps_nifti_row_taker *take;
+    void *context;
 } float_target;
 
 static ps_status take_floats(void *context, const row_place *place, const double *value) {
     const float_target *to = context;
-    float *at = to->value + place->at * to->width + to->channel + place->channel;
-    for (int i = 0; i < place->count; i++) {
-        float number = (float)value[i];
-        if (!isfinite(number))
+    for (int i = 0; i < place->row.count; i++) {
+        to->value[i] = (float)value[i];
+        if (!isfinite(to->value[i]))
             return ps_fail(PS_ERR_INPUT,
                            "%s: voxel (%d, %d, %d) is %g, which no network can be given; put a number in its place, or "
                            "leave the case out",
                            to->path, i, place->y, place->z, value[i]);
-        at[i * place->step * to->width] = number;
     }
+    return to->take(to->context, &place->row, to->value);
+}
+
+static size_t row_length(const ps_nifti *header) { return (size_t)ps_nifti_walk_of(header).count[0]; }
+
+ps_status ps_nifti_each_row(const char *path, const ps_nifti *header, ps_nifti_row_taker *take, void *context) {
+    float_target to = {path, NULL, take, context};
+    PS_TRY(PS_ALLOC(row_length(header), &to.value, "a row of voxels"));
+    ps_status status = read_rows(path, header, take_floats, &to);
+    ps_free(to.value);
+    return status;
+}
+
+typedef struct {
+    float *value;
+    int channel, width;
+} volume_target;
+
+static ps_status put_row(void *context, const ps_nifti_row *row, const float *value) {
+    const volume_target *to = context;
+    float *at = to->value + row->first * to->width + to->channel + row->channel;
+    for (int i = 0; i < row->count; i++) at[i * row->step * to->width] = value[i];
     return PS_OK;
 }
 
 ps_status ps_nifti_read(const char *path, const ps_nifti *header, int channel, int width, float *value) {
-    float_target to = {path, value, channel, width};
-    return read_rows(path, header, take_floats, &to);
+    volume_target to = {value, channel, width};
+    return ps_nifti_each_row(path, header, put_row, &to);
 }
 
 /* The whole number that a value is meant to be; -1: it is none. */
@@ -469,14 +490,15 @@ static int whole(double value, int below) {
 typedef struct {
     const char *path;
     const ps_nifti_labels *labels;
-    int16_t *label;
-    bool *seen;
+    int16_t *label; /* a row */
+    ps_nifti_label_taker *take;
+    void *context;
 } label_target;
 
 static ps_status take_labels(void *context, const row_place *place, const double *value) {
     const label_target *to = context;
     int ignored = to->labels->ignored, below = ignored >= to->labels->classes ? ignored + 1 : to->labels->classes;
-    for (int i = 0; i < place->count; i++) {
+    for (int i = 0; i < place->row.count; i++) {
         int found = whole(value[i], below);
         bool known = found >= 0 && (found < to->labels->classes || found == ignored);
         if (!known && to->labels->looked_at > 0)
@@ -491,20 +513,39 @@ static ps_status take_labels(void *context, const row_place *place, const double
                 "%s: voxel (%d, %d, %d) has label %g, but labels are the whole numbers 0 to %d; mend the file, "
                 "or leave the case out",
                 to->path, i, place->y, place->z, value[i], to->labels->classes - 1);
-        to->label[place->at + i * place->step] = (int16_t)(found == ignored ? -1 : found);
+        to->label[i] = (int16_t)(found == ignored ? -1 : found);
     }
+    return to->take(to->context, &place->row, to->label);
+}
+
+ps_status ps_nifti_each_label_row(const char *path, const ps_nifti *header, const ps_nifti_labels *labels,
+                                  ps_nifti_label_taker *take, void *context) {
+    label_target to = {path, labels, NULL, take, context};
+    PS_TRY(PS_ALLOC(row_length(header), &to.label, "a row of labels"));
+    ps_status status = read_rows(path, header, take_labels, &to);
+    ps_free(to.label);
+    return status;
+}
+
+static ps_status put_labels(void *context, const ps_nifti_row *row, const int16_t *label) {
+    int16_t *at = (int16_t *)context + row->first;
+    for (int i = 0; i < row->count; i++) at[i * row->step] = label[i];
     return PS_OK;
 }
 
 ps_status ps_nifti_read_labels(const char *path, const ps_nifti *header, const ps_nifti_labels *labels,
                                int16_t *label) {
-    label_target to = {.path = path, .labels = labels, .label = label};
-    return read_rows(path, header, take_labels, &to);
+    return ps_nifti_each_label_row(path, header, labels, put_labels, label);
 }
 
+typedef struct {
+    const char *path;
+    bool *seen;
+} seen_target;
+
 static ps_status mark_labels(void *context, const row_place *place, const double *value) {
-    const label_target *to = context;
-    for (int i = 0; i < place->count; i++) {
+    const seen_target *to = context;
+    for (int i = 0; i < place->row.count; i++) {
         int found = whole(value[i], PS_NIFTI_LABELS);
         if (found < 0)
             return ps_fail(
@@ -518,6 +559,6 @@ static ps_status mark_labels(void *context, const row_place *place, const double
 }
 
 ps_status ps_nifti_find_labels(const char *path, const ps_nifti *header, bool seen[PS_NIFTI_LABELS]) {
-    label_target to = {.path = path, .seen = seen};
+    seen_target to = {path, seen};
     return read_rows(path, header, mark_labels, &to);
 }

@@ -56,6 +56,18 @@ typedef struct {
  * refused by its place in the file. */
 ps_status ps_nifti_read_labels(const char *path, const ps_nifti *header, const ps_nifti_labels *labels, int16_t *label);
 
+/* The same row by row, in the order of the file: `count` values of one channel, at positions first, first + step, .. of
+ * [d][h][w]. No map of the volume is held. */
+typedef struct {
+    int64_t first, step;
+    int count, channel;
+} ps_nifti_row;
+typedef ps_status ps_nifti_row_taker(void *context, const ps_nifti_row *row, const float *value);
+typedef ps_status ps_nifti_label_taker(void *context, const ps_nifti_row *row, const int16_t *label);
+ps_status ps_nifti_each_row(const char *path, const ps_nifti *header, ps_nifti_row_taker *take, void *context);
+ps_status ps_nifti_each_label_row(const char *path, const ps_nifti *header, const ps_nifti_labels *labels,
+                                  ps_nifti_label_taker *take, void *context);
+
 enum { PS_NIFTI_LABELS = 256 };
 /* Marks the values that occur in a label map; no map of the volume is held. Values must be whole and below
  * PS_NIFTI_LABELS. */

@@ -161,6 +161,14 @@ static void clear(workroom *w) {
     ps_free(w->mask);
 }
 
+/* What a case takes at its largest is what it takes to read it, and to crop it. */
+static void let_go_of_stored(workroom *w) {
+    ps_free(w->stored);
+    ps_free(w->stored_label);
+    w->stored = NULL;
+    w->stored_label = NULL;
+}
+
 static ps_status read_stored(const prepared_set *set, ps_source_part part, int index, workroom *w) {
     ps_sample_size size;
     set->inner.functions->size(&set->inner, part, index, &size);
@@ -191,6 +199,7 @@ static ps_status make_sample(const prepared_set *set, ps_source_part part, int i
     PS_TRY(PS_ALLOC(count * (size_t)size.pixels.c, &w->cropped, "a volume"));
     PS_TRY(PS_ALLOC(count, &w->label, "a label map"));
     crop(set, p, size.pixels, w);
+    let_go_of_stored(w);
     if (set->plan.masked) {
         PS_TRY(PS_ALLOC(count, &w->mask, "a mask"));
         PS_TRY(find_mask(w->cropped, p->cropped, size.pixels.c, w->mask));
@@ -299,9 +308,28 @@ static const ps_source_functions functions = {.size = size_of,
 
 /* ---- making ---- */
 
+static ps_status search_row(void *context, const ps_source_row *row) {
+    ps_crop_add(context, row->first, row->step, row->pixel, row->count);
+    return PS_OK;
+}
+
+static ps_status pass_labels(void *context, const ps_source_row *row) {
+    (void)context, (void)row;
+    return PS_OK;
+}
+
+/* Read row by row: sizes are wanted, and no case is held for them. Labels are read for whether they can be. */
+static ps_status find_box(const ps_source *inner, ps_source_part part, int index, ps_shape shape, ps_crop_box *box) {
+    ps_crop_search search;
+    ps_crop_begin(&search, shape);
+    PS_TRY(ps_source_each_row(inner, part, index, PS_ROWS_OF_PIXELS, search_row, &search));
+    *box = ps_crop_end(&search);
+    if (inner->functions->each_row == NULL) return PS_OK; /* decoded with the pixels */
+    return ps_source_each_row(inner, part, index, PS_ROWS_OF_LABELS, pass_labels, NULL);
+}
+
 static ps_status look_at(prepared_set *set, ps_source_part part, int index) {
     prepared *p = &set->cases[part][index];
-    workroom w = {0};
     ps_sample_size size;
     ps_shape shape;
     double mm[3];
@@ -310,9 +338,7 @@ static ps_status look_at(prepared_set *set, ps_source_part part, int index) {
     if (size.pixels.c != set->plan.channels)
         return ps_fail(PS_ERR_USAGE, "the plan is for data of %d channels, and these have %d; plan anew",
                        set->plan.channels, size.pixels.c);
-    ps_status status = read_stored(set, part, index, &w);
-    if (status == PS_OK) p->box = ps_crop_box_find(w.stored, size.pixels);
-    clear(&w);
+    ps_status status = find_box(&set->inner, part, index, size.pixels, &p->box);
     for (int i = 0; i < 3; i++) p->mm[i] = mm[set->plan.axis[i]];
     if (status == PS_OK) fit(set, p);
     return status;

@@ -3,7 +3,7 @@
  * thick slices nearest; labels linear by class), in the order and by the rules of nnU-Net (version 2). The way back
  * leads to the geometry of the file: scores are resampled linearly, and what was cropped is background.
  *
- * Sizes are known when it is made: every case is read once for the box that is not zero. */
+ * Sizes are known when it is made: every case is passed over once, row by row, for the box that is not zero. */
 #ifndef PS_DATA_PREPARE_H
 #define PS_DATA_PREPARE_H
 

@@ -365,11 +365,14 @@ static void let_go(ps_samples *s) {
     s->source.state = NULL;
 }
 
+static size_t large_bytes(const ps_samples *s) {
+    return s->options.large_bytes > 0 ? s->options.large_bytes : PS_LARGE_BYTES;
+}
+
 static ps_status open(ps_samples *s, const char *name) {
-    size_t large = s->options.large_bytes > 0 ? s->options.large_bytes : PS_LARGE_BYTES;
     PS_TRY(measure(s, name));
     size_t bytes = s->pixels * pixel_bytes(s) + s->labels * sizeof *s->label;
-    s->large = bytes > large;
+    s->large = bytes > large_bytes(s);
     s->held = !s->large && (s->options.most_bytes == 0 || bytes <= s->options.most_bytes);
     if (s->held) return hold(s);
     PS_TRY(open_cache(s));
@@ -435,6 +438,14 @@ const ps_source *ps_samples_source(const ps_samples *s) { return &s->source; }
 int ps_samples_count(const ps_samples *s, ps_split split) { return s->options.choice.count[split]; }
 bool ps_samples_differ(const ps_samples *s) { return s->differ; }
 bool ps_samples_are_large(const ps_samples *s) { return s->large; }
+
+bool ps_samples_want_rows(const ps_samples *s, ps_split split, int index) {
+    if (!s->large || s->source.functions->each_row == NULL) return false;
+    size_t row = row_of(s, split, index);
+    ps_sample_size stored = stored_size(s, row), size = size_of(s, row);
+    size_t bytes = pixel_count(&stored) * pixel_bytes(s) + label_count(s, &stored) * sizeof *s->label;
+    return same_size(&stored, &size) && bytes > large_bytes(s) / 16;
+}
 
 size_t ps_samples_mean_bytes(const ps_samples *s) {
     size_t bytes = s->pixels * pixel_bytes(s) + s->labels * sizeof *s->label;

@@ -48,6 +48,9 @@ void ps_samples_settle(ps_samples *samples);
  * their files, it is closed (functions NULL). */
 const ps_source *ps_samples_source(const ps_samples *samples);
 int ps_samples_count(const ps_samples *samples, ps_split split);
+/* Whether a sample of a large set takes so much that whoever needs not hold it should not, and can read it row by row
+ * (source.h): as it is stored, and more than a sixteenth of what makes a set large. */
+bool ps_samples_want_rows(const ps_samples *samples, ps_split split, int index);
 /* Of all samples, where they are of one size: else only the channels say something. */
 ps_sample_size ps_samples_common_size(const ps_samples *samples);
 bool ps_samples_differ(const ps_samples *samples);

@@ -81,6 +81,59 @@ bool ps_source_has_background(const char *name) {
     return false;
 }
 
+/* ---- rows ---- */
+
+typedef struct {
+    float *pixel, *row;
+    int16_t *label;
+} decoded;
+
+static ps_status walk_labels(const decoded *from, ps_shape mask, ps_source_row_taker *take, void *context) {
+    int64_t rows = (int64_t)mask.d * mask.h;
+    for (int64_t i = 0; i < rows; i++) {
+        ps_source_row row = {.first = i * mask.w, .step = 1, .count = mask.w, .label = from->label + i * mask.w};
+        PS_TRY(take(context, &row));
+    }
+    return PS_OK;
+}
+
+static ps_status walk_pixels(const decoded *from, ps_shape shape, ps_source_row_taker *take, void *context) {
+    int64_t rows = (int64_t)shape.d * shape.h;
+    for (int c = 0; c < shape.c; c++) {
+        for (int64_t i = 0; i < rows; i++) {
+            ps_source_row row = {i * shape.w, 1, shape.w, c, from->row, NULL};
+            for (int64_t x = 0; x < shape.w; x++) from->row[x] = from->pixel[(row.first + x) * shape.c + c];
+            PS_TRY(take(context, &row));
+        }
+    }
+    return PS_OK;
+}
+
+static ps_status walk_decoded(const ps_source *source, ps_source_part part, int index, ps_source_rows what,
+                              ps_source_row_taker *take, void *context) {
+    decoded from = {NULL, NULL, NULL};
+    ps_sample_size size;
+    source->functions->size(source, part, index, &size);
+    ps_status status = PS_ALLOC(ps_shape_elements(size.pixels), &from.pixel, "a sample");
+    if (status == PS_OK) status = PS_ALLOC((size_t)size.pixels.w, &from.row, "a row");
+    if (status == PS_OK) status = PS_ALLOC(ps_shape_positions(size.mask), &from.label, "a label map");
+    if (status == PS_OK) status = source->functions->decode(source, part, index, from.pixel, from.label);
+    if (status == PS_OK && what == PS_ROWS_OF_LABELS) status = walk_labels(&from, size.mask, take, context);
+    if (status == PS_OK && what == PS_ROWS_OF_PIXELS) status = walk_pixels(&from, size.pixels, take, context);
+    ps_free(from.pixel);
+    ps_free(from.row);
+    ps_free(from.label);
+    return status;
+}
+
+ps_status ps_source_each_row(const ps_source *source, ps_source_part part, int index, ps_source_rows what,
+                             ps_source_row_taker *take, void *context) {
+    if (source->functions->each_row == NULL) return walk_decoded(source, part, index, what, take, context);
+    return source->functions->each_row(source, part, index, what, take, context);
+}
+
+/* ---- what cannot be read ---- */
+
 ps_status ps_source_leave_out(ps_source *source, ps_status status) {
     if (status != PS_ERR_INPUT && status != PS_ERR_IO) return status;
     char *sentence = NULL;

@@ -37,6 +37,17 @@ typedef struct {
 
 typedef struct ps_source ps_source;
 
+/* A row of a sample: so many of its values, of one channel, or so many of its labels, at positions first, first + step,
+ * .. of [d][h][w], which lie along one axis. */
+typedef struct {
+    int64_t first, step;
+    int count, channel;
+    const float *pixel; /* NULL: labels */
+    const int16_t *label;
+} ps_source_row;
+typedef ps_status ps_source_row_taker(void *context, const ps_source_row *row);
+typedef enum { PS_ROWS_OF_PIXELS, PS_ROWS_OF_LABELS } ps_source_rows;
+
 typedef struct {
     /* Of one sample, from what opening has read. Samples may differ, where the format's do. */
     void (*size)(const ps_source *source, ps_source_part part, int index, ps_sample_size *out);
@@ -64,6 +75,10 @@ typedef struct {
                          int16_t *label);
     /* Whether it is known already that a sample cannot be decoded (and left out, below). NULL: of none. */
     bool (*bad)(const ps_source *source, ps_source_part part, int index);
+    /* What `decode` gives of floats with masks, row by row in the order of the files, for whoever need not hold a
+     * sample. NULL: there is no such way. */
+    ps_status (*each_row)(const ps_source *source, ps_source_part part, int index, ps_source_rows what,
+                          ps_source_row_taker *take, void *context);
 } ps_source_functions;
 
 struct ps_source {
@@ -95,6 +110,9 @@ typedef ps_status ps_source_open_function(const char *argument, const ps_dataset
 /* Opens "format:argument", as told on the command line. *out is to be closed after a failure too. */
 ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps_source *out);
 void ps_source_close(ps_source *source);
+/* The rows of a sample of floats with a mask: of `each_row`, else of what `decode` gives, in the order of [d][h][w]. */
+ps_status ps_source_each_row(const ps_source *source, ps_source_part part, int index, ps_source_rows what,
+                             ps_source_row_taker *take, void *context);
 /* Whether samples of "format:argument" have masks whose class 0 is what none of the others is, and no class of things
  * like them (as sky and road are). Opens nothing. */
 bool ps_source_has_background(const char *name);

@@ -26,38 +26,31 @@ typedef struct {
 typedef struct channel_sums {
     uint64_t byte_sum, byte_squares;
     double sum, squares, first;
+    bool begun;
 } channel_sums;
 
 typedef ps_status visitor(survey *s, ps_split split, const ps_sample_view *view);
 
-/* Samples that are looked at soon, evenly spread over the split: number i of `count`. */
-static uint32_t spread(const survey *s, ps_split split, int i, int count) {
-    return (uint32_t)((int64_t)i * ps_samples_count(s->samples, split) / count);
-}
-
+/* Samples that are looked at soon: those behind number i. */
 static void expect(const survey *s, ps_split split, int i, int count) {
     enum { SOON = 16 };
     uint32_t next[SOON];
     size_t n = 0;
-    for (; n < SOON && i + 1 + (int)n < count; n++) next[n] = spread(s, split, i + 1 + (int)n, count);
+    for (; n < SOON && i + 1 + (int)n < count; n++) next[n] = (uint32_t)(i + 1 + (int)n);
     ps_samples_expect(s->samples, split, next, n);
 }
 
-static ps_status visit(survey *s, ps_split split, int count, visitor *function) {
+static ps_status visit_split(survey *s, ps_split split, visitor *function) {
+    int count = ps_samples_count(s->samples, split);
     for (int i = 0; i < count; i++) {
         ps_sample_view view;
-        PS_TRY(ps_samples_get(s->samples, split, (int)spread(s, split, i, count), &view));
-        if (!ps_samples_are_large(s->samples)) expect(s, split, i, count);
+        PS_TRY(ps_samples_get(s->samples, split, i, &view));
+        expect(s, split, i, count);
         ps_status status = function(s, split, &view);
         ps_samples_release(s->samples, &view);
-        if (ps_samples_are_large(s->samples)) ps_samples_forget(s->samples); /* opening takes no memory but for one */
         PS_TRY(status);
     }
     return PS_OK;
-}
-
-static ps_status visit_split(survey *s, ps_split split, visitor *function) {
-    return visit(s, split, ps_samples_count(s->samples, split), function);
 }
 
 /* ---- moments ---- */
@@ -182,10 +175,16 @@ static int looked_at(const survey *s, ps_split split) {
     return (int)(wanted < all ? wanted : all);
 }
 
-static void add_floats_once(survey *s, channel_sums *sums, const float *pixel, size_t positions) {
-    if (s->positions == 0) sums->first = pixel[0];
+/* Samples evenly spread over the split: number i of `count`. */
+static uint32_t spread(const survey *s, ps_split split, int i, int count) {
+    return (uint32_t)((int64_t)i * ps_samples_count(s->samples, split) / count);
+}
+
+static void add_floats_once(channel_sums *sums, const float *pixel, size_t positions, size_t channels) {
+    if (!sums->begun) sums->first = pixel[0];
+    sums->begun = true;
     for (size_t i = 0; i < positions; i++) {
-        double from_first = pixel[i * s->channels] - sums->first;
+        double from_first = pixel[i * channels] - sums->first;
         sums->sum += from_first;
         sums->squares += from_first * from_first;
     }
@@ -197,10 +196,53 @@ static ps_status look(survey *s, ps_split split, const ps_sample_view *view) {
     ps_digest_block(&s->digest, view->label, view->labels * sizeof *view->label);
     for (size_t c = 0; split == PS_SPLIT_TRAIN && c < s->channels; c++) {
         if (s->bytes) add_bytes(&s->channel[c], (const uint8_t *)view->pixel + c, positions, s->channels);
-        else add_floats_once(s, &s->channel[c], (const float *)view->pixel + c, positions);
+        else add_floats_once(&s->channel[c], (const float *)view->pixel + c, positions, s->channels);
     }
     if (split == PS_SPLIT_TRAIN) s->positions += positions;
     return count_labels(s, split, view);
+}
+
+/* ---- large samples of a large set ---- */
+
+typedef struct {
+    survey *s;
+    ps_split split;
+} row_look;
+
+static ps_status look_at_pixels(void *context, const ps_source_row *row) {
+    const row_look *look = context;
+    survey *s = look->s;
+    ps_digest_block(&s->digest, row->pixel, (size_t)row->count * sizeof *row->pixel);
+    if (look->split != PS_SPLIT_TRAIN) return PS_OK;
+    add_floats_once(&s->channel[row->channel], row->pixel, (size_t)row->count, 1);
+    if (row->channel == 0) s->positions += (size_t)row->count;
+    return PS_OK;
+}
+
+static ps_status look_at_labels(void *context, const ps_source_row *row) {
+    const row_look *look = context;
+    ps_sample_view view = {.label = row->label, .labels = (size_t)row->count};
+    ps_digest_block(&look->s->digest, row->label, view.labels * sizeof *row->label);
+    return count_labels(look->s, look->split, &view);
+}
+
+/* Row by row, in the order of its files: it is never held. */
+static ps_status look_by_rows(survey *s, ps_split split, int index) {
+    row_look look = {s, split};
+    const ps_source *source = ps_samples_source(s->samples);
+    ps_source_place at = ps_samples_place(s->samples, split, index);
+    PS_TRY(ps_source_each_row(source, at.part, at.index, PS_ROWS_OF_PIXELS, look_at_pixels, &look));
+    return ps_source_each_row(source, at.part, at.index, PS_ROWS_OF_LABELS, look_at_labels, &look);
+}
+
+static ps_status look_at_sample(survey *s, ps_split split, int index) {
+    ps_sample_view view;
+    if (ps_samples_want_rows(s->samples, split, index)) return look_by_rows(s, split, index);
+    PS_TRY(ps_samples_get(s->samples, split, index, &view));
+    ps_status status = look(s, split, &view);
+    ps_samples_release(s->samples, &view);
+    ps_samples_forget(s->samples); /* opening takes no memory but for one */
+    return status;
 }
 
 static void end_moments(survey *s) {
@@ -238,7 +280,8 @@ static ps_status look_at_some(survey *s) {
         int count = ps_samples_count(s->samples, (ps_split)split), some = looked_at(s, (ps_split)split);
         ps_digest_u64(&s->digest, (uint64_t)count);
         for (int i = 0; i < count; i++) digest_header(s, (ps_split)split, i);
-        PS_TRY(visit(s, (ps_split)split, some, look));
+        for (int i = 0; i < some; i++)
+            PS_TRY(look_at_sample(s, (ps_split)split, (int)spread(s, (ps_split)split, i, some)));
         if (split == PS_SPLIT_TRAIN) s->out->looked_at = some;
     }
     end_moments(s);

@@ -149,6 +149,52 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
     return truth(source, part, index, label);
 }
 
+/* ---- row by row ---- */
+
+typedef struct {
+    ps_source_row_taker *take;
+    void *context;
+    int channel;
+} row_giver;
+
+static ps_status give_pixels(void *context, const ps_nifti_row *row, const float *value) {
+    const row_giver *to = context;
+    ps_source_row given = {row->first, row->step, row->count, to->channel + row->channel, value, NULL};
+    return to->take(to->context, &given);
+}
+
+static ps_status give_labels(void *context, const ps_nifti_row *row, const int16_t *label) {
+    const row_giver *to = context;
+    ps_source_row given = {row->first, row->step, row->count, 0, NULL, label};
+    return to->take(to->context, &given);
+}
+
+/* Of a volume without labels. */
+static ps_status give_no_labels(const row_giver *to, ps_shape shape) {
+    int16_t *label = NULL;
+    ps_status status = PS_ALLOC((size_t)shape.w, &label, "a row of labels");
+    for (int x = 0; status == PS_OK && x < shape.w; x++) label[x] = -1;
+    for (int64_t row = 0; status == PS_OK && row < (int64_t)shape.d * shape.h; row++) {
+        ps_source_row given = {.first = row * shape.w, .step = 1, .count = shape.w, .label = label};
+        status = to->take(to->context, &given);
+    }
+    ps_free(label);
+    return status;
+}
+
+static ps_status each_row(const ps_source *source, ps_source_part part, int index, ps_source_rows what,
+                          ps_source_row_taker *take, void *context) {
+    const volumes *set = source->state;
+    const volume *v = volume_of(source, part, index);
+    row_giver to = {take, context, 0};
+    if (what == PS_ROWS_OF_LABELS && set->unlabelled) return give_no_labels(&to, v->header[0].shape);
+    if (what == PS_ROWS_OF_LABELS)
+        return ps_nifti_each_label_row(v->label, &v->label_header, &set->labels, give_labels, &to);
+    for (; to.channel < v->images; to.channel++)
+        PS_TRY(ps_nifti_each_row(v->image[to.channel], &v->header[to.channel], give_pixels, &to));
+    return PS_OK;
+}
+
 static const char *name_of(const ps_source *source, ps_source_part part, int index) {
     return volume_of(source, part, index)->name;
 }
@@ -170,7 +216,8 @@ static const ps_source_functions functions = {.size = size_of,
                                               .name = name_of,
                                               .path = path_of,
                                               .original = original,
-                                              .truth = truth};
+                                              .truth = truth,
+                                              .each_row = each_row};
 
 ps_status ps_volumes_start(ps_source *out) {
     volumes *set = NULL;

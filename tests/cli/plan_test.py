@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import difference, done, lacking, must, path, records, report, run, skip, trace  # noqa: E402
+from tap import PROGRAM, SLOW, difference, done, lacking, must, path, records, report, run, skip, trace  # noqa: E402
 from volume_file import write_nifti  # noqa: E402
 
 # ---- the command by itself ----
@@ -108,6 +108,26 @@ kinds = [trace("held-" + name, without=("header", "timing", "eval", "end")) for 
 report(kinds[0] and difference(*kinds) == "", "and so it is trained: the same steps, windows and probings", difference(*kinds))
 configs = [records("held-" + name, "header")[0]["config"] for name in ("even", "odd")]
 report(all(configs[0][key] == configs[1][key] for key in ("batch", "patch_size")), "with the same patch and batch", configs)
+
+# ---- volumes are passed over row by row, and never held ----
+
+SIDE = (512, 512, 64)  # 67 MB of floats
+for part, code, name in (("imagesTr", 16, "a_0000.nii"), ("labelsTr", 2, "a.nii")):
+    os.makedirs(path("large", part))
+    first = struct.pack("<1000f", *range(1, 1001)) if code == 16 else b"\1" * 1000
+    write_nifti(path("large", part, name), SIDE, (0.7, 0.7, 3), first, code)
+    os.truncate(path("large", part, name), 352 + SIDE[0] * SIDE[1] * SIDE[2] * (4 if code == 16 else 1))
+with open(path("large", "dataset.json"), "w") as stream:
+    json.dump({"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": 1, "file_ending": ".nii"}, stream)
+if SLOW:
+    skip("a plan takes less memory than one of its volumes", "instrumented builds take more of their own")
+else:
+    process = subprocess.Popen([PROGRAM, "plan", "msd:" + path("large"), "--quiet"], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    report(process.returncode == 0 and used.ru_maxrss * 1024 < 4 * SIDE[0] * SIDE[1] * SIDE[2], "a plan takes less memory than one of its volumes",
+           [process.returncode, used.ru_maxrss])
+shutil.rmtree(path("large"))
 
 # ---- what is held apart for the probe is a matter of the data, where nobody said ----
 

@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "data/crop_box.h"
+#include "data/marks.h"
 #include "data/plan.h"
 #include "tests/lib/folder.h"
 
@@ -223,20 +224,63 @@ static void damaged_plans_are_refused(void **state) {
 
 /* ---- what a fingerprint is made of ---- */
 
+/* Of pixels [d][h][w][c], by rows along axis 0 (d), 1 or 2, from the last position of each to the first where
+ * `backwards`. */
+static ps_crop_box box_of(const float *pixel, ps_shape shape, int along, bool backwards) {
+    const int side[3] = {shape.d, shape.h, shape.w}, step[3] = {shape.h * shape.w, shape.w, 1};
+    int one = along == 0 ? 1 : 0, other = along == 2 ? 1 : 2, count = side[along];
+    float row[8];
+    ps_crop_search search;
+    ps_crop_begin(&search, shape);
+    for (int i = 0; i < side[one] * side[other] * shape.c; i++) {
+        int c = i % shape.c, a = i / shape.c % side[one], b = i / shape.c / side[one];
+        int first = a * step[one] + b * step[other] + (backwards ? (count - 1) * step[along] : 0);
+        int by = backwards ? -step[along] : step[along];
+        for (int k = 0; k < count; k++) row[k] = pixel[(first + k * by) * shape.c + c];
+        ps_crop_add(&search, first, by, row, count);
+    }
+    return ps_crop_end(&search);
+}
+
+static void has_box(const float *pixel, ps_shape shape, const int first[3], const int count[3]) {
+    for (int way = 0; way < 6; way++) {
+        ps_crop_box box = box_of(pixel, shape, way / 2, way % 2 == 1);
+        same_row(box.first, first[0], first[1], first[2]);
+        same_row(box.count, count[0], count[1], count[2]);
+    }
+}
+
 static void boxes_of_what_is_not_zero(void **state) {
     (void)state;
     float pixel[4 * 5 * 6 * 2] = {0};
     const ps_shape shape = {1, 2, 4, 5, 6};
-    ps_crop_box box = ps_crop_box_find(pixel, shape);
-    assert_true(box.count[0] == 4 && box.count[1] == 5 && box.count[2] == 6); /* nothing to crop to */
+    has_box(pixel, shape, (int[]){0, 0, 0}, (int[]){4, 5, 6}); /* nothing to crop to */
     pixel[((1 * 5 + 2) * 6 + 3) * 2 + 1] = -1;
-    box = ps_crop_box_find(pixel, shape);
-    assert_true(box.first[0] == 1 && box.first[1] == 2 && box.first[2] == 3);
-    assert_true(box.count[0] == 1 && box.count[1] == 1 && box.count[2] == 1);
+    has_box(pixel, shape, (int[]){1, 2, 3}, (int[]){1, 1, 1});
     pixel[((3 * 5 + 0) * 6 + 5) * 2] = 1e-30f;
-    box = ps_crop_box_find(pixel, shape);
-    assert_true(box.first[0] == 1 && box.first[1] == 0 && box.first[2] == 3);
-    assert_true(box.count[0] == 3 && box.count[1] == 3 && box.count[2] == 3);
+    has_box(pixel, shape, (int[]){1, 0, 3}, (int[]){3, 3, 3});
+}
+
+static void marked_positions_are_counted_and_found(void **state) {
+    (void)state;
+    enum { MOST = 700 };
+    for (size_t positions = 1; positions < MOST; positions += 37) {
+        bool in[MOST];
+        size_t before = 0;
+        ps_marks marks;
+        held(ps_marks_create(&marks, positions));
+        for (size_t i = 0; i < positions; i++) {
+            in[i] = ps_rng_below(ps_rng_key_of(positions, "marks"), i, 3) == 0 && (i < 100 || i > 300);
+            if (in[i]) ps_marks_add(&marks, i);
+        }
+        ps_marks_count(&marks);
+        for (size_t i = 0; i < positions; i++) {
+            assert_true(ps_marks_have(&marks, i) == in[i] && ps_marks_rank(&marks, i) == before);
+            if (in[i]) assert_int_equal(ps_marks_at(&marks, before++), i);
+        }
+        assert_int_equal(marks.count, before);
+        ps_marks_clear(&marks);
+    }
 }
 
 static void percentiles_lie_between_neighbours(void **state) {
@@ -258,6 +302,7 @@ int main(void) {
         cmocka_unit_test(plans_are_read_as_they_were_written),
         cmocka_unit_test(damaged_plans_are_refused),
         cmocka_unit_test(boxes_of_what_is_not_zero),
+        cmocka_unit_test(marked_positions_are_counted_and_found),
         cmocka_unit_test(percentiles_lie_between_neighbours),
     };
     return cmocka_run_group_tests_name("plans for volumes", tests, make_folder, remove_folder);
