@@ -1,6 +1,7 @@
 #include "data/resize.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -15,7 +16,9 @@ typedef struct {
 struct ps_resizer {
     ps_shape from, to;
     axis axes[3];
-    float *scratch[2];
+    float *slice; /* [from.h][from.w][c], where the depth changes: the target's slice that is made */
+    float *row;   /* [from.w][c] */
+    float *done;  /* [to.w][c] */
 };
 
 /* Area average: target j covers the source interval [j * from / to, (j + 1) * from / to). */
@@ -56,8 +59,6 @@ static ps_status axis_init(axis *a, int from, int to) {
     return PS_OK;
 }
 
-static int larger(int a, int b) { return a > b ? a : b; }
-
 ps_status ps_resizer_create(ps_shape from, ps_shape to, ps_resizer **out) {
     ps_resizer *resizer = NULL;
     ps_status status = PS_OK;
@@ -69,8 +70,10 @@ ps_status ps_resizer_create(ps_shape from, ps_shape to, ps_resizer **out) {
     PS_TRY_CLEANUP(axis_init(&resizer->axes[0], from.d, to.d));
     PS_TRY_CLEANUP(axis_init(&resizer->axes[1], from.h, to.h));
     PS_TRY_CLEANUP(axis_init(&resizer->axes[2], from.w, to.w));
-    ps_shape room = {1, from.c, larger(from.d, to.d), larger(from.h, to.h), larger(from.w, to.w)};
-    for (int i = 0; i < 2; i++) PS_TRY_CLEANUP(PS_ALLOC(ps_shape_elements(room), &resizer->scratch[i], "resizing"));
+    size_t row = (size_t)from.w * (size_t)from.c;
+    if (from.d != to.d) PS_TRY_CLEANUP(PS_ALLOC((size_t)from.h * row, &resizer->slice, "resizing"));
+    PS_TRY_CLEANUP(PS_ALLOC(row, &resizer->row, "resizing"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)to.w * (size_t)to.c, &resizer->done, "resizing"));
     *out = resizer;
     return PS_OK;
 cleanup:
@@ -84,60 +87,84 @@ void ps_resizer_destroy(ps_resizer *resizer) {
         ps_free(resizer->axes[i].first);
         ps_free(resizer->axes[i].weight);
     }
-    for (int i = 0; i < 2; i++) ps_free(resizer->scratch[i]);
+    ps_free(resizer->slice);
+    ps_free(resizer->row);
+    ps_free(resizer->done);
     ps_free(resizer);
 }
 
-/* [outer][from][inner] -> [outer][to][inner] */
-static void apply_axis(const axis *a, size_t outer, size_t inner, const float *from, float *to) {
-    for (size_t o = 0; o < outer; o++) {
-        for (int j = 0; j < a->to; j++) {
-            const float *source = from + (o * (size_t)a->from + (size_t)a->first[j]) * inner;
-            const float *weight = a->weight + (size_t)j * (size_t)a->taps;
-            float *target = to + (o * (size_t)a->to + (size_t)j) * inner;
-            for (size_t i = 0; i < inner; i++) {
-                float sum = 0.0f;
-                for (int t = 0; t < a->taps; t++) {
-                    /* A weight of zero keeps its hands off: 0 * NaN would carry a neighbour's NaN over. */
-                    if (weight[t] != 0.0f) sum += weight[t] * source[(size_t)t * inner + i];
-                }
-                target[i] = sum;
-            }
+/* ---- a row of the target after the other ---- */
+
+/* What is resized: bytes or floats. */
+typedef struct {
+    const uint8_t *byte; /* NULL: floats */
+    const float *value;
+} source_pixels;
+
+/* Adds so many values from element `at` on. A weight of zero keeps its hands off: 0 * NaN would carry a neighbour's NaN
+ * over. */
+static void add(const source_pixels *from, size_t at, float weight, size_t count, float *sum) {
+    if (weight == 0.0f) return;
+    for (size_t i = 0; i < count && from->byte != NULL; i++) sum[i] += weight * (float)from->byte[at + i];
+    for (size_t i = 0; i < count && from->byte == NULL; i++) sum[i] += weight * from->value[at + i];
+}
+
+/* Position j of an axis: the weighted sum of blocks of `count` values, `apart` elements apart, from `at` on. */
+static void sum_up(const axis *a, int j, const source_pixels *from, size_t at, size_t apart, size_t count, float *sum) {
+    const float *weight = a->weight + (size_t)j * (size_t)a->taps;
+    memset(sum, 0, count * sizeof *sum);
+    for (int t = 0; t < a->taps; t++) add(from, at + (size_t)(a->first[j] + t) * apart, weight[t], count, sum);
+}
+
+static void copy(const source_pixels *from, size_t at, size_t count, float *to) {
+    if (from->byte == NULL) memcpy(to, from->value + at, count * sizeof *to);
+    for (size_t i = 0; i < count && from->byte != NULL; i++) to[i] = from->byte[at + i];
+}
+
+/* Row y of the target out of a slice that begins at element `at`, resized along its height and then along its width. */
+static const float *make_row(ps_resizer *r, const source_pixels *slice, size_t at, int y) {
+    const axis *h = &r->axes[1], *w = &r->axes[2];
+    size_t channels = (size_t)r->from.c, row = (size_t)r->from.w * channels;
+    if (h->from != h->to) sum_up(h, y, slice, at, row, row, r->row);
+    else copy(slice, at + (size_t)y * row, row, r->row);
+    if (w->from == w->to) return r->row;
+    const source_pixels whole = {NULL, r->row};
+    for (int x = 0; x < w->to; x++) sum_up(w, x, &whole, 0, channels, channels, r->done + (size_t)x * channels);
+    return r->done;
+}
+
+typedef void put_row(const float *row, size_t count, size_t at, void *to);
+
+static void resize(ps_resizer *r, const source_pixels *from, put_row *put, void *to) {
+    const axis *d = &r->axes[0];
+    size_t slice = (size_t)r->from.h * (size_t)r->from.w * (size_t)r->from.c, row = (size_t)r->to.w * (size_t)r->to.c;
+    for (int z = 0; z < r->to.d; z++) {
+        const source_pixels made = {NULL, r->slice};
+        bool deep = d->from != d->to;
+        if (deep) sum_up(d, z, from, 0, slice, slice, r->slice);
+        for (int y = 0; y < r->to.h; y++) {
+            const float *done = make_row(r, deep ? &made : from, deep ? 0 : (size_t)z * slice, y);
+            put(done, row, ((size_t)z * (size_t)r->to.h + (size_t)y) * row, to);
         }
     }
 }
 
-/* Runs the axes that change, from scratch[0]; returns where the result lies. */
-static const float *apply_axes(ps_resizer *resizer) {
-    float *held = resizer->scratch[0], *next = resizer->scratch[1];
-    int size[3] = {resizer->from.d, resizer->from.h, resizer->from.w};
-    for (int i = 0; i < 3; i++) {
-        const axis *a = &resizer->axes[i];
-        if (a->from == a->to) continue;
-        size_t outer = 1, inner = (size_t)resizer->from.c;
-        for (int k = 0; k < i; k++) outer *= (size_t)size[k];
-        for (int k = i + 1; k < 3; k++) inner *= (size_t)size[k];
-        apply_axis(a, outer, inner, held, next);
-        size[i] = a->to;
-        float *done = next;
-        next = held;
-        held = done;
-    }
-    return held;
+static void put_floats(const float *row, size_t count, size_t at, void *to) {
+    memcpy((float *)to + at, row, count * sizeof *row);
+}
+
+/* Weights add up to 1 only within rounding, so 255 may come out a hair above. */
+static void put_bytes(const float *row, size_t count, size_t at, void *to) {
+    uint8_t *byte = (uint8_t *)to + at;
+    for (size_t i = 0; i < count; i++) byte[i] = (uint8_t)fminf(floorf(row[i] + 0.5f), 255.0f);
 }
 
 void ps_resize_floats(ps_resizer *resizer, const float *from, float *to) {
-    memcpy(resizer->scratch[0], from, ps_shape_elements(ps_shape_with_batch(resizer->from, 1)) * sizeof(float));
-    memcpy(to, apply_axes(resizer), ps_shape_elements(ps_shape_with_batch(resizer->to, 1)) * sizeof(float));
+    resize(resizer, &(source_pixels){NULL, from}, put_floats, to);
 }
 
 void ps_resize_bytes(ps_resizer *resizer, const uint8_t *from, uint8_t *to) {
-    size_t source_count = ps_shape_elements(ps_shape_with_batch(resizer->from, 1));
-    size_t target_count = ps_shape_elements(ps_shape_with_batch(resizer->to, 1));
-    for (size_t i = 0; i < source_count; i++) resizer->scratch[0][i] = from[i];
-    const float *result = apply_axes(resizer);
-    /* Weights add up to 1 only within rounding, so 255 may come out a hair above. */
-    for (size_t i = 0; i < target_count; i++) to[i] = (uint8_t)fminf(floorf(result[i] + 0.5f), 255.0f);
+    resize(resizer, &(source_pixels){from, NULL}, put_bytes, to);
 }
 
 static int under_centre(int j, int from, int to) { return (int)(((int64_t)2 * j + 1) * from / ((int64_t)2 * to)); }

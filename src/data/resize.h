@@ -14,7 +14,8 @@
 
 typedef struct ps_resizer ps_resizer;
 
-/* from.c must equal to.c; n is ignored. The resizer keeps its weights and scratch, for many samples of one shape. */
+/* from.c must equal to.c; n is ignored. The resizer keeps its weights and room for a row (where the depth changes, for
+ * a slice), for many samples of one shape. */
 ps_status ps_resizer_create(ps_shape from, ps_shape to, ps_resizer **out);
 void ps_resizer_destroy(ps_resizer *resizer);
 

@@ -143,6 +143,16 @@ def training():
     result = run(*start, "--size", "16", "--skip-bad", "--out", "b")
     report(result.returncode == 0 and "left out: own/train/dark/torn.png" in result.stderr, "and left out where that is asked for", result.stderr)
     report(tap.records("a")[0]["data"]["digest"] == tap.records("b")[0]["data"]["digest"], "which leaves the same data")
+    os.remove(path("own", "train", "dark", "torn.png"))
+    # 48 MB when it is decoded, for each of the threads that decode: to resize it takes a row of it more, and not eight times as much.
+    Image.new("L", (4000, 4000), 50).save(path("own", "train", "dark", "large.png"))
+    if tap.SLOW:
+        skip("a large picture is resized in little more memory than it takes", "instrumented builds take more of their own")
+        return
+    process = subprocess.Popen([tap.PROGRAM, *start, "--size", "16", "--threads", "2", "--out", path("large")], cwd=path())
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    report(process.returncode == 0 and used.ru_maxrss < 300000, "a large picture is resized in little more memory than it takes", [process.returncode, used.ru_maxrss])
 
 
 def street(folder, masks, part, count, number=None):
