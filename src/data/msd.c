@@ -105,8 +105,12 @@ static ps_status read_document(layout *l) {
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(l->document, "labels"),
                 *channels = cJSON_GetObjectItemCaseSensitive(l->document, "channel_names");
     if (channels == NULL) channels = cJSON_GetObjectItemCaseSensitive(l->document, "modality");
-    if (cJSON_IsObject(labels)) PS_TRY(read_label_names(l, labels));
-    return cJSON_IsObject(channels) ? read_channel_names(l, channels) : PS_OK;
+    if (labels != NULL && !cJSON_IsObject(labels))
+        return ps_fail(PS_ERR_INPUT, "%s: its \"labels\" are no object; write {\"name\": number, ..}", l->where);
+    if (channels != NULL && !cJSON_IsObject(channels))
+        return ps_fail(PS_ERR_INPUT, "%s: its channels are no object with names; write {\"0\": \"CT\", ..}", l->where);
+    if (labels != NULL) PS_TRY(read_label_names(l, labels));
+    return channels != NULL ? read_channel_names(l, channels) : PS_OK;
 }
 
 /* ---- cases of a folder ---- */

@@ -80,6 +80,13 @@ static ps_status refuse_two(const ps_run_config *c) {
 }
 
 static ps_status refuse_idle(const ps_run_config *c) {
+    if (c->recipe[0] != '\0' && c->pad_background && !c->given[PS_GIVEN_pad_background] && !ps_planned(c) &&
+        c->patch_size[0] == '\0')
+        return ps_fail(
+            PS_ERR_USAGE,
+            "the recipe %s trains on patches of a plan, and there is none; give --plan auto, or the file of a "
+            "plan, or --patch-size",
+            c->recipe);
     if (ps_planned(c) || ps_run_config_first_changed(c, "plan_network") == NULL) return PS_OK;
     return ps_fail(
         PS_ERR_USAGE,

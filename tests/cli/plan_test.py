@@ -109,6 +109,9 @@ report(kinds[0] and difference(*kinds) == "", "and so it is trained: the same st
 configs = [records("held-" + name, "header")[0]["config"] for name in ("even", "odd")]
 report(all(configs[0][key] == configs[1][key] for key in ("batch", "patch_size")), "with the same patch and batch", configs)
 
+result = run("train", "--recipe", "nnunet", "--model", "nnunet3d", "--data", "msd:" + path("even"), "--out", "no-plan")
+report(result.returncode == 2 and "the recipe nnunet trains on patches of a plan" in result.stderr, "the recipe of nnU-Net without a plan says so", result.stderr)
+
 # ---- volumes are passed over row by row, and never held ----
 
 SIDE = (512, 512, 64)  # 67 MB of floats

@@ -472,6 +472,8 @@ static void documents_with_faults(void **state) {
         {"{\"labels\": {\"background\": 0, \"whole\": [1, 2]}}", "regions"},
         {"{\"labels\": {\"background\": 0, \"x\": 1.5}}", "no whole number"},
         {"{\"labels\": {\"background\": 0, \"x\": 1e9}}", "no whole number"},
+        {"{\"labels\": [\"background\", \"x\"]}", "its \"labels\" are no object"},
+        {"{\"labels\": {\"background\": 0, \"x\": 1}, \"channel_names\": [\"CT\"]}", "its channels are no object"},
         {"{\"labels\": {\"background\": 0}}", "no class beside the background"},
         {"{\"labels\": {\"background\": 0, \"x\": 1}, \"file_ending\": \".png\"}", ".png"},
         {"{\"labels\": {\"background\": 0, \"x\": 1}, \"modality\": {\"7\": \"CT\"}}", "the channel \"7\""},
