@@ -89,32 +89,42 @@ static bool has_private_gate(const ps_net *net) {
     return false;
 }
 
-static void print_dead(const ps_net *net, ps_dead_shares share, int images) {
+/* What samples are called. */
+static const char *samples_of(const ps_dataset *dataset) {
+    return ps_dataset_file_of(dataset, PS_SPLIT_TRAIN, 0).shape.d > 1 ? "volumes" : "images";
+}
+
+static void print_dead(const ps_checkpoint_session *s, ps_dead_shares share) {
+    const ps_net *net = s->session.net;
     if (isnan(share.own))
         printf("dead      not measured: %s\n", has_private_gate(net) ? "behind these gates no node can be exactly dead"
                                                                      : "no node has a gate of its own");
-    else printf("dead      %.2f %% of " PS_DEAD_OWN " (batch mode, %d probe images)\n", 100 * share.own, images);
+    else
+        printf("dead      %.2f %% of " PS_DEAD_OWN " (batch mode, %d probe %s)\n", 100 * share.own,
+               s->session.probe_batches * s->config.batch, samples_of(s->session.dataset));
     if (!isnan(share.all)) printf("          %.2f %% of " PS_DEAD_ALL "\n", 100 * share.all);
 }
 
 /* Why no loss was measured. */
 static void print_nothing(const ps_dataset *dataset) {
-    int images = ps_dataset_count(dataset, PS_SPLIT_TEST);
-    if (images == 0) printf("loss      not measured: the data have no test images\n");
-    else printf("loss      not measured: no position of the %d test images has a label that counts\n", images);
+    int count = ps_dataset_count(dataset, PS_SPLIT_TEST);
+    const char *samples = samples_of(dataset);
+    if (count == 0) printf("loss      not measured: the data have no test %s\n", samples);
+    else printf("loss      not measured: no position of the %d test %s has a label that counts\n", count, samples);
 }
 
 /* why: dead nodes were not looked for; "": they were, or no node can be dead. */
 static void print_text(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_shares share, const char *why) {
-    if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
-    else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
+    if (s->weights_only) printf("step      not known (weights alone)\n");
+    else printf("step      %llu\n", (unsigned long long)s->step);
+    printf("%-9s %d\n", samples_of(s->session.dataset), e.count);
     if (e.count == 0) print_nothing(s->session.dataset);
     else if (!isfinite(e.loss)) printf("loss      %s\n", isnan(e.loss) ? "NaN" : "Infinity");
     else printf("loss      %.6f\n", e.loss);
     print_measures(&s->session.described, e);
     print_classes(&s->session, e);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
-    else print_dead(s->session.net, share, s->session.probe_batches * s->config.batch);
+    else print_dead(s, share);
     if (!isnan(share.edge)) printf("on edge   %.2f %%: rounding decides whether they are dead\n", 100 * share.edge);
 }
 

@@ -246,7 +246,8 @@ static ps_status after_step(void *self, const ps_train_step *step) {
     char dead_text[32], loss[32];
     double dead = ps_probe_dead_shares(r->probe).own, seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * images_of_step(r) / seconds;
-    snprintf(tail, sizeof tail, "loss %s  %.0f images/s%s", ps_text_decimal(step->loss.loss, 4, loss), images,
+    const char *what = ps_dataset_sample_shape(r->session.dataset).d > 1 ? "volumes" : "images";
+    snprintf(tail, sizeof tail, "loss %s  %.0f %s/s%s", ps_text_decimal(step->loss.loss, 4, loss), images, what,
              say_dead(dead, dead_text));
     ps_progress_update(&r->progress, step->step + 1, tail);
     if (r->options->state != NULL) {

@@ -66,6 +66,8 @@ static ps_status take_header(ps_watch_model *model, const cJSON *record) {
     PS_TRY(ps_string_copy(text_of(get(record, PS_KEY(HEADER, model)), PS_KEY(MODEL, name)), &model->model));
     PS_TRY(ps_string_copy(text_of(record, PS_KEY(HEADER, arm)), &model->arm));
     ps_trace_task_read(record, &model->task); /* what is wrong with it the rules say */
+    const cJSON *sample = get(get(record, PS_KEY(HEADER, data)), PS_KEY(DATA, sample));
+    model->volumes = cJSON_GetNumberValue(cJSON_GetArrayItem(sample, 1)) > 1;
     model->seed = number_of(record, PS_KEY(HEADER, seed));
     model->steps = number_of(record, PS_KEY(HEADER, steps));
     ps_trace_arm_read(record, false, &arm);

@@ -47,6 +47,7 @@ typedef struct {
     char *model, *arm, *status; /* status: of the end record, NULL: goes on, or was cut off */
     double seed, steps, step;   /* planned, done */
     double images_per_second, peak_memory_bytes;
+    bool volumes; /* samples have a depth */
     ps_watch_layer *layers;
     int layer_count, node_count;
     signed char *dead; /* per node: 1, 0, -1 unknown; of a node on the edge what it was before */

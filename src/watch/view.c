@@ -125,9 +125,10 @@ static void put_head(painter *p) {
     char rate[32], seed[32], steps[96];
     const char *state = m->status != NULL ? m->status : p->view->paused ? "paused (the run goes on)" : "no end yet";
     put_title(p);
-    put_line(p, "%s%s%s  seed %s  step %s  %s%s  %s images/s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm,
+    put_line(p, "%s%s%s  seed %s  step %s  %s%s  %s %s/s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm,
              format_whole(m->seed, seed, sizeof seed), format_steps(m, steps, sizeof steps), state,
-             m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
+             m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate),
+             m->volumes ? "volumes" : "images");
 }
 
 /* Numbers of a trace that breaks its format may be wrong, and nobody must take them for sound. */

@@ -126,7 +126,7 @@ for threads in ("1", "3"):
     first = values if threads == "1" else first
 tap.report(first == values and set(names) <= set(values), "it gives the same for any number of threads", [first, values])
 result = tap.run("eval", run)
-tap.report("class     2 core:" in result.stdout and "the diagonal of the image" in result.stdout, "eval shows classes and rules", result.stdout)
+tap.report("\nvolumes   " in result.stdout and "class     2 core:" in result.stdout and "the diagonal of the image" in result.stdout, "eval shows classes and rules", result.stdout)
 # Two runs side by side: the tables of classes are the records, and their differences.
 second, both = tap.path("second"), tap.path("both")
 tap.run(*TRAIN, "--steps", "20", "--eval-every", "1", "--loss", "ce+dice", "--class-weights", "0.5,1,2", "--lr", "0.01", "--out", second)

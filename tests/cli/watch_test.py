@@ -61,6 +61,9 @@ def has(text, *parts):
 # ---- snapshots ----
 result = once(write("whole", START + FIRST + LAST))
 report(result.returncode == 0 and has(result.stdout, "tiny  arm ps2  seed 3  step 2 of 8 (25 %)", "1234 images/s", "ended early", "75.0 %", "50.0 %"), "numbers of a known trace", result.stdout)
+deep = json.loads(json.dumps(START[0]))
+deep.setdefault("data", {})["sample"] = [1, 8, 8, 8]
+report("1234 volumes/s" in once(write("deep", [deep, *START[1:], *FIRST, *LAST])).stdout, "samples with a depth are volumes", START[0].get("data"))
 report(has(result.stdout, "deaths and revivals (4 in all)", "died     gamma:1", "died     alpha:0", "revived  beta:0"), "its deaths and revivals", result.stdout)
 report("\x1b" not in result.stdout and "█" in result.stdout, "no escape sequences where the output is no terminal; sparklines", result.stdout)
 result = once("whole", "--ascii")
