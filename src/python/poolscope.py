@@ -23,6 +23,7 @@ import collections
 import contextlib
 import copy
 import ctypes
+import dataclasses
 import fnmatch
 import hashlib
 import json
@@ -30,10 +31,13 @@ import math
 import os
 import platform
 import random
+import re
 import sys
 import time
+import traceback
 import types
 import warnings
+import weakref
 
 import torch
 from torch import fx, nn
@@ -247,6 +251,8 @@ def _tensors(value):
         return [value]
     if isinstance(value, dict):
         value = value.values()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = vars(value).values()
     elif not isinstance(value, (list, tuple)):
         return []
     return [tensor for item in value for tensor in _tensors(item)]
@@ -635,7 +641,7 @@ def _renamed(path, name, given):
 def _name_layers(model, graph, given):
     """Nodes are called as the convolution or linear layer that owns them, else as the activation; what is used again
     gets its number behind "@"."""
-    paths, taken = _baseline_paths(model, given), collections.Counter()
+    paths, taken = _baseline_paths(model, given), set()
 
     def inner(path, name):
         return f"{paths.get(path, path)}.{name}".lstrip(".")
@@ -649,8 +655,11 @@ def _name_layers(model, graph, given):
             op.called = inner(op.path, op.name)
         op.called = (given or {}).get(op.called, op.called)
         if op.role in ("weights", "gate"):
-            taken[op.called] += 1
-            op.called += f"@{taken[op.called]}" if taken[op.called] > 1 else ""
+            name, use = op.called, 1
+            while op.called in taken:
+                use += 1
+                op.called = f"{name}@{use}"
+            taken.add(op.called)
     for layer in graph.layers:
         layer.gate_name = graph.ops[layer.gate_op].called
         layer.name = layer.gate_name if layer.shared else graph.ops[layer.source_op].called
@@ -667,7 +676,7 @@ def _trace_network(model, args, kwargs, names):
             tracer.calls[op.place[0]] == tracer.count[op.place[0], op.place[1]]
     first = _tensors((args, kwargs))[0]
     graph = _Graph(tracer.ops, tracer.outputs, first.shape[1] if first.dim() > 1 else 1)
-    graph.calls = tracer.calls
+    graph.calls, graph.count = tracer.calls, tracer.count
     graph.owners = {op.place[0] for op in graph.ops if op.place is not None}
     _name_layers(model, graph, names)
     return graph
@@ -700,6 +709,18 @@ def _text(value):
     return json.dumps(value, allow_nan=False)
 
 
+def _free(value):
+    """Settings of a user's as JSON, whatever they are: what it has no form for is its text."""
+    if isinstance(value, dict):
+        return {str(key): _free(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_free(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else json.loads(_number(value))
+    plain = value is None or isinstance(value, (bool, str)) or isinstance(value, int) and abs(value) <= 2**53
+    return value if plain else str(value)
+
+
 def _record(kind, *pairs):
     """A line of the trace; values are JSON already."""
     return "{" + ",".join([f'"type":"{kind}"', *(f"{_text(key)}:{value}" for key, value in pairs)]) + "}\n"
@@ -709,7 +730,7 @@ class _TraceFile:
     """Whole lines only: what has not been ended is never in the file, whatever becomes of the program."""
 
     def __init__(self, path, offset=0):
-        self.file = open(path, "r+b" if offset else "wb", buffering=0)
+        self.path, self.file = path, open(path, "r+b" if offset else "wb", buffering=0)
         self.file.truncate(offset)
         self.file.seek(offset)
         self.lines, self.offset = [], offset
@@ -720,8 +741,31 @@ class _TraceFile:
     def flush(self):
         data = "".join(self.lines).encode()
         self.lines.clear()
-        self.file.write(data)
+        self.write(data)
+
+    def write(self, data):
+        """All of it or nothing."""
+        try:
+            self.put(data)
+        except BaseException:
+            self.file.truncate(self.offset)
+            self.file.seek(self.offset)
+            raise
         self.offset += len(data)
+
+    def put(self, data):
+        left = memoryview(data)
+        while left:
+            left = left[self.file.write(left):]
+
+    def put_first(self, line):
+        """In place of the first line, which is no longer; in the same file, which others may be reading."""
+        with open(self.path, "rb") as stream:
+            stream.readline()
+            data = line.encode() + stream.read()
+        self.file.seek(0)
+        self.put(data)
+        self.offset = len(data)
 
     def close(self):
         if not self.file.closed:
@@ -757,7 +801,8 @@ def _sum_squares(tensor, axis):
 
 
 def _sum_products(a, b, axis):
-    return _nodes(a.detach() * b.detach(), axis).sum(2).to(_wide(a)).sum(0)
+    a, b = (t.detach() if t.dtype in (torch.float32, torch.float64) else t.detach().float() for t in (a, b))
+    return _nodes(a * b, axis).sum(2).to(_wide(a)).sum(0)
 
 
 def _rows(tensor, op):
@@ -766,6 +811,13 @@ def _rows(tensor, op):
         return tensor.flatten(1)
     grouped = tensor.unflatten(0, (op.groups, -1)).transpose(1, 2)
     return grouped.flatten(0, 1).flatten(1)
+
+
+def _norm(gradient):
+    """Of all its elements; sparse ones and complex numbers, too."""
+    gradient = gradient.coalesce().values() if gradient.is_sparse else gradient
+    wide = gradient.is_complex() or gradient.dtype in (torch.float32, torch.float64)
+    return float(torch.linalg.vector_norm(gradient if wide else gradient.float()))
 
 
 def _row_norms(rows):
@@ -864,8 +916,17 @@ class _Account:
             self.sums["zero_steps"] += self.is_zero
 
     def keep(self):
+        if {t.device for t in (self.start_norms, self.before) if t is not None} != {self.parameter.device}:
+            self.follow()
         if self.moves:
             self.before.copy_(self.parameter.detach())
+
+    def follow(self):
+        """To the device that the model has been moved to."""
+        move = lambda value: value.to(self.parameter.device) if isinstance(value, torch.Tensor) else value  # noqa: E731
+        self.sums = {name: move(value) for name, value in self.sums.items()}
+        for name in (*self.STATE, "before", "update", "norms", "is_zero"):
+            setattr(self, name, move(getattr(self, name)))
 
     def add_update(self):
         if not self.moves:
@@ -1001,13 +1062,14 @@ def _rule_of(optimizer, group):
 class _Watch:
     """What the training steps of a window show at one gate."""
 
-    def __init__(self, layer, axis, counts):
+    def __init__(self, layer, axis, counts, safely):
         self.layer, self.axis, self.counts = layer, axis, counts  # counts: of the steps that shut it
+        self.safely, self.dtype = safely, None
         self.begin()
         self.begin_step()
 
     def begin(self):
-        self.zeros, self.outputs, self.sums = 0, 0, {}
+        self.zeros, self.outputs, self.sums, self.unsure = 0, 0, {}, False
 
     def begin_step(self):
         self.seen, self.passed = [], []  # lists: the replicas of DataParallel add to them side by side
@@ -1016,12 +1078,21 @@ class _Watch:
         self.sums[name] = self.sums[name] + values if name in self.sums else values
 
     def see_output(self, output):
-        zeros = _count_zeros(output.detach(), self.axis)
+        if output.shape[self.axis] != self.layer.channels:
+            self.unsure = True
+            return
+        zeros, self.dtype = _count_zeros(output, self.axis), output.dtype
         self.seen.append((zeros, output.numel() // zeros.numel()))
 
     def see_gradient(self, entering):
         if entering.requires_grad:
-            entering.register_hook(lambda g: self.passed.append(("grad_out", _sum_squares(g, self.axis))))
+            entering.register_hook(self.safely(lambda g: self.add_passed("grad_out", g)))
+
+    def add_passed(self, name, tensor):
+        """The sum of its squares."""
+        tensor = _unwrapped(tensor)
+        if tensor is not None and tensor.shape[self.axis] == self.layer.channels:
+            self.passed.append((name, _sum_squares(tensor, self.axis)))
 
     def end_step(self, scale, moving):
         """scale: of the loss. moving: whether what must stand still behind a shut gate has gradient."""
@@ -1041,7 +1112,8 @@ class _Watch:
             self.add(name, (shut if known else shut & moving(self, name).to(shut.device)).long())
 
     def results(self, steps):
-        if not steps:
+        """unsure: what was counted is of something else, too."""
+        if not steps or self.unsure:
             return {}
         found = {"zeros": self.zeros.cpu().double() / self.outputs if self.outputs else None}
         found["grad_out_rms"] = (self.sums["grad_out"] / steps).sqrt() if "grad_out" in self.sums else None
@@ -1060,41 +1132,55 @@ class _PoolObserver:
 
     def alias(self, y):
         """The same values under another name, so that the gradient by the pool path can be told apart."""
-        if not (self.listens() and y.requires_grad):
+        if not y.requires_grad or _unwrapped(y) is None or not self.listens(again=True):
             return y
-        alias, watch, axis = y.view_as(y), self.watch, self.watch.axis
-        y.register_hook(lambda g: watch.passed.append(("pool_grad_total", _sum_squares(g, axis))))
-        alias.register_hook(self.see_path_gradient)
+        alias, watch = y.view_as(y), self.watch
+        y.register_hook(watch.safely(lambda g: watch.add_passed("pool_grad_total", g)))
+        alias.register_hook(watch.safely(self.see_path_gradient))
         return alias
 
     def seen(self, y, path, output):
-        if not self.listens():
+        if output.requires_grad and _unwrapped(output) is not None and self.listens(again=True):
+            output.register_hook(self.watch.safely(self.see_identity_gradient))
+        y, path, output = map(_unwrapped, (y, path, output))
+        if output is None or not self.listens():
             return
-        axis = self.watch.axis
-        cross = _sum_products(y, path, axis) * (self.watch.layer.pool.cut != "forward")
-        self.watch.passed += [("pool_identity", _sum_squares(y, axis)), ("pool_path", _sum_squares(path, axis)),
-                              ("pool_output", _sum_squares(output, axis)), ("pool_cross", cross)]
-        if output.requires_grad:
-            output.register_hook(self.see_identity_gradient)
+        cross = _sum_products(y, path, self.watch.axis) * (self.watch.layer.pool.cut != "forward")
+        self.watch.passed.append(("pool_cross", cross))
+        for name, values in (("pool_identity", y), ("pool_path", path), ("pool_output", output)):
+            self.watch.add_passed(name, values)
 
     def see_identity_gradient(self, gradient):
         self.identity = gradient
-        self.watch.passed.append(("pool_grad_identity", _sum_squares(gradient, self.watch.axis)))
+        self.watch.add_passed("pool_grad_identity", gradient)
 
     def see_path_gradient(self, gradient):
-        axis = self.watch.axis
-        cross = _sum_products(self.identity, gradient, axis)
-        self.watch.passed += [("pool_grad_path", _sum_squares(gradient, axis)), ("pool_grad_cross", cross)]
-        self.identity = None
+        identity, self.identity = self.identity, None
+        self.watch.passed.append(("pool_grad_cross", _sum_products(identity, gradient, self.watch.axis)))
+        self.watch.add_passed("pool_grad_path", gradient)
+
+
+class _Calls:
+    """How often something is called in a forward pass. wanted: how often it was in the one that showed the network;
+    watches: those that go by which call is which; both by what is counted."""
+
+    def __init__(self, wanted, watches):
+        self.count, self.wanted, self.watches = collections.Counter(), wanted, watches
+
+    def of_others(self):
+        """Watches whose calls are not told apart, now that a pass has ended."""
+        return [watch for key, wanted in self.wanted.items() if self.count[key] not in (0, wanted)
+                for watch in self.watches[key]]
 
 
 class _Listener(TorchFunctionMode):
     """Sees the functions that are called outright (F.relu, torch.relu, x.relu_()) while the model runs. taps: by module
     and number of the call in it; the modules around tell which one runs."""
 
-    def __init__(self, taps, inside):
+    def __init__(self, taps, inside, count):
         super().__init__()
-        self.taps, self.inside, self.count = taps, inside, collections.Counter()
+        self.taps, self.inside, self.count = taps, inside, count
+        count.clear()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -1106,9 +1192,9 @@ class _Listener(TorchFunctionMode):
         self.count[owner, kind] += 1
         if tap is None or not tap.listens(owner):
             return func(*args, **kwargs)
-        tap.before(_argument(args, kwargs, 0, "input"))
+        tap.safely(tap.before)(_argument(args, kwargs, 0, "input"))
         output = func(*args, **kwargs)
-        tap.after(output)
+        tap.safely(tap.after)(output)
         return output
 
     @staticmethod
@@ -1117,19 +1203,33 @@ class _Listener(TorchFunctionMode):
         return "gate" if _gate_of(name, args, kwargs) else "norm" if name in _NORMS else None
 
 
+def _unwrapped(tensor):
+    """The values that torch.func.grad and its like have put a tensor around; None of a vmap: there is no batch."""
+    functorch = getattr(torch._C, "_functorch", None)
+    while functorch is not None and functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return None
+        tensor = functorch.get_unwrapped(tensor)
+    return tensor
+
+
 class _Tap:
     """What is looked at where one function is called: what enters it, what comes out."""
 
-    def __init__(self, listens):
-        self.listens, self.entering, self.leaving, self.using = listens, [], [], 0
+    def __init__(self, listens, safely):
+        self.listens, self.safely = listens, safely
+        self.entering, self.leaving, self.watches = [], [], []
 
     def before(self, entering):
-        for see in self.entering:
-            see(entering)
+        if isinstance(entering, torch.Tensor) and _unwrapped(entering) is not None:
+            for see in self.entering:
+                see(entering)
 
     def after(self, output):
-        for see in self.leaving:
-            see(output)
+        output = _unwrapped(output.detach())
+        if output is not None:
+            for see in self.leaving:
+                see(output)
 
 
 # ---- probing: forward passes that leave no trace in the run ----
@@ -1176,7 +1276,8 @@ def _random_states():
 def _undisturbed(model):
     """Puts back modes, buffers (running statistics) and random numbers; compiled code is left aside."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = [(module, name, buffer, buffer.detach().clone()) for module in model.modules()
+               for name, buffer in module._buffers.items() if buffer is not None]
     states, compiled = _random_states(), getattr(model, "_compiled_call_impl", None)
     if compiled is not None:
         model._compiled_call_impl = None
@@ -1190,8 +1291,9 @@ def _undisturbed(model):
         for module, training in modes:
             module.training = training
         with torch.no_grad():
-            for buffer, value in buffers:
+            for module, name, buffer, value in buffers:
                 buffer.copy_(value)
+                module._buffers[name] = buffer  # some models put another in its place
         for restore, state in states:
             restore(state)
 
@@ -1369,7 +1471,48 @@ def _rank():
     """Which process this is, of how many."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # under torchrun, before the processes have met
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     return 0, 1
+
+
+def _check_choices(window, every, seed, measures, optimizers):
+    """What a trace could not say."""
+    for name, value in (("window", window), ("every", every)):
+        if int(value) != value or value < 1:
+            raise ValueError(f"poolscope.record: {name} is {value!r}, which must be a whole number from 1 on")
+    if int(seed) != seed or abs(seed) > 2**53:
+        raise ValueError(f"poolscope.record: seed is {seed!r}, which must be a whole number of at most 2^53 in size; "
+                         "it tells the runs of an arm apart, so give the one that you chose")
+    taken = ("type", "step", "split", "loss", "loss_batch", "count", "classes")
+    for name, better in measures.items():
+        if not re.fullmatch("[a-z0-9_]{1,31}", name) or name in taken or better not in ("higher", "lower"):
+            raise ValueError(f"poolscope.record: measures={{{name!r}: {better!r}}} cannot be written; a measure's name "
+                             f"is of small letters, digits and _ (at most 31, and none of {', '.join(taken)}), and "
+                             "\"higher\" or \"lower\" says which way is better")
+    if not 1 <= len(measures) <= 4:
+        raise ValueError(f"poolscope.record: {len(measures)} measures are given, and a trace has 1 to 4")
+    if not optimizers or not all(hasattr(optimizer, "param_groups") for optimizer in optimizers):
+        raise ValueError("poolscope.record: give the optimizer that trains the model, or a list of them")
+
+
+def _check_model(model):
+    """Parameters that get their shape with the first batch would draw their values within the recorder."""
+    lazy = [name for name, p in model.named_parameters() if isinstance(p, nn.parameter.UninitializedParameter)]
+    if lazy:
+        raise ValueError(f"poolscope.record: \"{lazy[0]}\" has no shape yet; call the model once with a batch before "
+                         "the optimizer is made, then record it")
+
+
+_recorders = weakref.WeakValueDictionary()  # by the trace that each is writing
+
+
+def _end_earlier(path):
+    """A recorder that was left open, in a notebook say, must not go on writing to the same file."""
+    earlier = _recorders.get(path)
+    if earlier is not None and not earlier.closed:
+        warnings.warn(f"poolscope.record: another recorder was still writing {path}; it ends here", stacklevel=4)
+        earlier.close(finished=False)
 
 
 class _Own:
@@ -1416,6 +1559,17 @@ def _wrap_step(optimizer, before, after):
     return _Undo(remove)
 
 
+def _even_if_it_fails():
+    """How a forward hook is set that comes even where the forward pass fails (from PyTorch 2.0 on)."""
+    return {"always_call": True} if hasattr(torch, "compile") else {}
+
+
+def _in_backward():
+    """Whether a backward pass is under way in this thread (told from PyTorch 2.0 on)."""
+    task = getattr(torch._C, "_current_graph_task_id", None)
+    return task is not None and task() != -1
+
+
 def _is_compiling():
     return hasattr(torch, "compiler") and hasattr(torch.compiler, "is_compiling") and torch.compiler.is_compiling()
 
@@ -1424,18 +1578,23 @@ def _sliced(value, first, end):
     """Samples first .. end - 1 of every tensor."""
     if isinstance(value, torch.Tensor):
         return value[first:end] if value.dim() else value
+    return _mapped(value, lambda item: _sliced(item, first, end))
+
+
+def _mapped(value, change):
+    """A container of the same kind with all its items changed."""
     if isinstance(value, dict):
-        return {key: _sliced(item, first, end) for key, item in value.items()}
-    return type(value)(_sliced(item, first, end) for item in value) if isinstance(value, (list, tuple)) else value
+        return {key: change(item) for key, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    return type(value)(*map(change, value)) if hasattr(value, "_fields") else type(value)(map(change, value))
 
 
 def _moved(value, like):
     """Onto the model's device, and in its precision."""
     if isinstance(value, torch.Tensor):
         return value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
-    if isinstance(value, dict):
-        return {key: _moved(item, like) for key, item in value.items()}
-    return type(value)(_moved(item, like) for item in value) if isinstance(value, (list, tuple)) else value
+    return _mapped(value, lambda item: _moved(item, like))
 
 
 class record:
@@ -1468,6 +1627,8 @@ class record:
             return
         given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
         self.optimizers = [getattr(o, "optimizer", o) for o in given]  # without what Accelerate puts around them
+        _check_choices(window, every, seed, measures or {"accuracy": "higher"}, self.optimizers)
+        _check_model(self.model)
         self.window, self.every, self.scaler, self.probe_every = int(window), int(every), scaler, int(probe_every)
         self.probe, self.probe_batch = probe, probe_batch
         self.measures = dict(measures or {"accuracy": "higher"})
@@ -1476,12 +1637,14 @@ class record:
         self.own_ns = self.depth = 0
         self.open = self.sampling = self.probing = self.begun = self.flushing = False
         self.pending, self.after, self.losses, self.last_eval = None, [], [], {}
-        self.nonfinite, self.said, self.stepped, self.counters = 0, set(), set(), []
+        self.nonfinite, self.said, self.stepped, self.calls = 0, set(), set(), []
+        self.passing, self.doubted = None, set()  # passing: whether a pass that runs is one of training
         with _Own(self):
-            self.graph = _trace_network(self.model, *self.example(example), names)
+            self.graph = self.see_network(self.example(example), names)
             self.prepare(level)
             header = self.header(names, seed, arm, role, arm_is, pairing, steps, data, config, name, precision,
                                  accumulate)
+            self.head = header
             self.start(directory, header, resume)
             self.attach()
 
@@ -1524,6 +1687,8 @@ class record:
         """What a run that goes on needs, of any step's end; torch.save takes it."""
         if self.rank != 0:
             return {}
+        if self.closed:
+            raise RuntimeError("rec.state_dict: the trace has been ended; ask for the state before that")
         self.settle()
         self.file.flush()
         return {"step": self.step, "offset": self.file.offset, "first": self.window_first, "sampled": self.sampled,
@@ -1566,7 +1731,20 @@ class record:
         args, kwargs = self.arguments(given)
         return _sliced(args, 0, 2), _sliced(kwargs, 0, 2)
 
+    def see_network(self, example, names):
+        try:
+            return _trace_network(self.model, *example, names)
+        except Exception as error:
+            if hasattr(error, "add_note"):  # from Python 3.11 on
+                error.add_note("poolscope.record: the model could not be called with the first two of the probe "
+                               "images; probe is what it takes: a tensor, a tuple of its arguments or a dict of them, "
+                               "without labels")
+            raise
+
     def arguments(self, given):
+        if not _tensors(given):
+            raise TypeError(f"poolscope.record: probe is a {type(given).__name__}, which holds no tensor; give a "
+                            "tensor of images, a tuple of the model's arguments or a dict of them")
         args = () if isinstance(given, dict) else tuple(given) if isinstance(given, (list, tuple)) else (given,)
         like = next((p for p in self.model.parameters() if p.is_floating_point()), torch.zeros(1))
         return _moved(args, like), _moved(given if isinstance(given, dict) else {}, like)
@@ -1669,6 +1847,7 @@ class record:
                 weight = layer.pool.conv.weight
                 self.accounts.setdefault(names[id(weight)], _Account(weight, None, False, False))
         self.account_of = {id(a.parameter): a for a in self.accounts.values()}
+        self.own_parameters = {id(p) for p in self.model.parameters()}
 
     def wants(self, layer, *names):
         return any(self.records(name, layer) for name in names)
@@ -1680,12 +1859,13 @@ class record:
 
     def header(self, names, seed, arm, role, arm_is, pairing, steps, data, config, name, precision, accumulate):
         dtype = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
+        self.may_be_mixed = precision is None and dtype == torch.float32
         if precision is None:
             precision = "mixed float16" if self.scaler is not None and self.scaler.is_enabled() else \
                 str(dtype).replace("torch.", "")
         self.test_count = int((data or {}).get("test", 0))
         header = {"type": "header", "format": "poolscope-trace", "version": 2, "producer": "poolscope.py",
-                  "arm": arm, "arm_is": self.arm_is(role, arm_is), "seed": int(seed), "config": config or {},
+                  "arm": arm, "arm_is": self.arm_is(role, arm_is), "seed": int(seed), "config": _free(config or {}),
                   "pairing": self.pairing(names, pairing or {}), "data": {**self.probe_data(), **(data or {})}}
         if list(self.measures) != ["accuracy"]:
             header["task"] = {"name": "other", "measures": [
@@ -1727,7 +1907,7 @@ class record:
                     if k != "params" and isinstance(v, (int, float, tuple, str, bool))}
         found = {"backbone": pairing_digest(self.model, names), "window": str(self.window),
                  "optimiser": f"{type(first).__name__} {settings}"}
-        return {**found, **{key: str(value) for key, value in given.items()}}
+        return {**found, **{str(key): str(value) for key, value in given.items()}}
 
     def arm_is(self, role, given):
         """What the arm is, by its Pool Skips and activations; given: keys that are known better."""
@@ -1801,13 +1981,16 @@ class record:
 
     def start(self, directory, header, resume):
         os.makedirs(directory, exist_ok=True)
-        path = os.path.join(directory, "trace.jsonl")
+        path = os.path.realpath(os.path.join(directory, "trace.jsonl"))
+        _end_earlier(path)
         text = _text(header) + "\n"
         self.watches = [_Watch(layer, self.graph.ops[layer.gate_op].axis,
-                               [name for name in _SHUT if self.records(name, layer)]) for layer in self.layers]
+                               [name for name in _SHUT if self.records(name, layer)], self.safely)
+                        for layer in self.layers]
         if resume:
             self.check_header(path, header)
         self.file = _TraceFile(path, resume["offset"] if resume else 0)
+        _recorders[path] = self
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.probed_step = None
         if resume:
@@ -1846,7 +2029,9 @@ class record:
                 self.observe(watch)
         for parameter in self.model.parameters():
             if parameter.requires_grad and self.wants_gradients():
-                self.hooks.append(parameter.register_hook(_Hook(self.on_gradient)))
+                # The former (from PyTorch 2.1 on) is not there for torch.autograd.grad, which adds nothing up.
+                self.hook(getattr(parameter, "register_post_accumulate_grad_hook", parameter.register_hook),
+                          self.on_gradient)
         for optimizer in self.optimizers:
             self.attach_optimizer(optimizer)
 
@@ -1855,65 +2040,131 @@ class record:
                               "grad_zero_steps", "shut_filter_grad_steps", "pool_row_grad_rms",
                               "pool_row_grad_zero_steps")
 
+    def hook(self, register, act, compiled=True, **how):
+        """One that fails ends the recording, not the run."""
+        self.hooks.append(register(_Hook(self.safely(act), compiled), **how))
+
+    def safely(self, act):
+        def guarded(*arguments):
+            try:
+                return act(*arguments)
+            except Exception as error:
+                self.fail(error)
+                return None
+
+        return guarded
+
+    def fail(self, error):
+        if self.closed:
+            return
+        said = "".join(traceback.format_exception(type(error), error, error.__traceback__)[-3:]).strip()
+        warnings.warn(f"poolscope: the recording ends at step {self.step} and the run goes on, for this came up:\n"
+                      f"{said}", RuntimeWarning, stacklevel=2)
+        try:
+            self.close(finished=False)
+        except Exception as another:  # a full disk, say
+            warnings.warn(f"poolscope: the trace could not be closed, either: {another}", RuntimeWarning, stacklevel=2)
+
     def place_taps(self):
         """Hooks on modules that are one function each; other functions are listened to while the model runs."""
         taps = {}
         for watch in self.watches:
             layer, ops = watch.layer, self.graph.ops
-            tap = lambda at: taps.setdefault(ops[at].place, _Tap(self.listens))  # noqa: E731
+            tap = lambda at: taps.setdefault(ops[at].place, _Tap(self.listens, self.safely))  # noqa: E731
             if self.wants(layer, "zeros", *_SHUT):
                 tap(layer.gate_op).leaving.append(watch.see_output)
+                tap(layer.gate_op).watches.append(watch)
             if self.records("grad_out_rms", layer):
                 tap(layer.entry_op).entering.append(watch.see_gradient)
+                tap(layer.entry_op).watches.append(watch)
         called, hooked = collections.defaultdict(dict), {op.place for op in self.graph.ops if op.alone}
         for place, tap in taps.items():
             if place in hooked:
                 called[place[0]][place[2]] = tap
+        self.hook(self.model.register_forward_pre_hook, self.begin_pass)
         for module, uses in called.items():
             self.hook_module(module, uses)
-        self.hooks.append(self.model.register_forward_pre_hook(_Hook(self.begin_pass)))
         self.listen({place: tap for place, tap in taps.items() if place not in hooked})
+        self.hook(self.model.register_forward_hook, self.end_pass, **_even_if_it_fails())
 
     def begin_pass(self, module, inputs):
-        """Calls are counted from here on; replicas of DataParallel count their own."""
-        for count in self.counters if module is self.model else ():
-            count.clear()
+        """Whether it is one of training goes for all that is called in it, also for parts in evaluation mode or
+        without gradient. Calls are counted from here on; replicas of DataParallel count their own."""
+        if module is not self.model or self.closed or self.probing:
+            return
+        self.passing = torch.is_grad_enabled() and not _in_backward() and any(m.training for m in module.modules())
+        for calls in self.calls:
+            calls.count.clear()
+        if self.passing and self.was_left_out():
+            self.forget_batches()
+
+    def end_pass(self, module, inputs, output):
+        if module is not self.model:
+            return
+        passing, self.passing = self.passing, None
+        for calls in self.calls if passing and output is not None else ():
+            for watch in calls.of_others():
+                self.doubt(watch)
+
+    def doubt(self, watch):
+        """Some models call more in training than in evaluation: which call is which is not known then."""
+        watch.unsure = True
+        if watch.layer.name not in self.doubted:
+            self.doubted.add(watch.layer.name)
+            warnings.warn(f"poolscope: \"{watch.layer.gate_name}\" is not called as often in training as in "
+                          "evaluation, in which the network was looked at; what passes it in training is not recorded",
+                          stacklevel=2)
 
     def hook_module(self, module, uses):
         """uses: the tap of each of its calls in a forward pass; with others between them, these have none."""
         total = self.graph.calls[module]
-        count = collections.Counter()  # by module, of which DataParallel makes replicas
-        self.counters.append(count)
+        watches = [watch for tap in uses.values() for watch in tap.watches]
+        calls = _Calls({id(module): total}, {id(module): watches})  # by module, of which DataParallel makes replicas
+        count = calls.count
+        self.calls.append(calls)
 
-        def enter(called, inputs):
-            use = count[id(called)] % total
-            count[id(called)] += 1
-            if use in uses and uses[use].listens(called):
+        def enter(called, inputs, named=None):
+            if _in_backward():  # activation checkpointing comes by once more, for the sake of gradients
+                use = 0 if total == 1 else None
+            else:
+                use = count[id(called)] % total
+                count[id(called)] += 1
+            if use in uses and uses[use].entering and uses[use].listens(called, again=True):
                 with _Own(self):
-                    uses[use].before(inputs[0])
+                    uses[use].before(inputs[0] if inputs else next(iter((named or {}).values()), None))
 
         def leave(called, inputs, output):
             use = (count[id(called)] - 1) % total
-            if use in uses and uses[use].listens(called):
+            if use in uses and uses[use].leaving and uses[use].listens(called):
                 with _Own(self):
                     uses[use].after(output)
 
-        self.hooks.append(module.register_forward_pre_hook(_Hook(enter)))
-        self.hooks.append(module.register_forward_hook(_Hook(leave)))
+        def enter_named(called, inputs, named):
+            enter(called, inputs, named)
+
+        if hasattr(torch, "compile"):  # from PyTorch 2.0 on
+            self.hook(module.register_forward_pre_hook, enter_named, with_kwargs=True)
+        else:
+            self.hook(module.register_forward_pre_hook, enter)
+        self.hook(module.register_forward_hook, leave)
 
     def listen(self, taps):
         """Functions without a module of their own: a listener is on while the model runs."""
         if not taps:
             return
         inside, by_module, running = [self.model], collections.defaultdict(dict), []
+        watches = collections.defaultdict(list)
         for (owner, kind, use), tap in taps.items():
             by_module[owner][kind, use] = tap
+            watches[owner, kind] += tap.watches
+        calls = _Calls({key: self.graph.count[key] for key in watches}, watches)
+        self.calls.append(calls)
 
         def begin(module, inputs):
             leave()  # what a forward pass that failed has left
             if module is self.model and not self.closed and not self.probing:
                 inside[:] = [self.model]
-                running.append(_Listener(by_module, inside))
+                running.append(_Listener(by_module, inside, calls.count))
                 running[0].__enter__()
 
         def leave(*_):
@@ -1927,35 +2178,52 @@ class record:
         self.hooks.append(_Undo(leave))
 
     def hook_around(self, module, before, after):
-        """Not in compiled code, which does not hand its functions to a listener; `after` comes even where the forward
-        pass fails (from PyTorch 2.0 on)."""
-        self.hooks.append(module.register_forward_pre_hook(_Hook(before, compiled=False)))
-        hook, always = _Hook(after, compiled=False), {"always_call": True} if hasattr(torch, "compile") else {}
-        self.hooks.append(module.register_forward_hook(hook, **always))
+        """Not in compiled code, which does not hand its functions to a listener."""
+        self.hook(module.register_forward_pre_hook, before, compiled=False)
+        self.hook(module.register_forward_hook, after, compiled=False, **_even_if_it_fails())
 
     def observe(self, watch):
         skip = watch.layer.pool
-        skip.observer = observer = _PoolObserver(watch, lambda: self.listens(skip))
-        observer.alias, observer.seen = _uncompiled(observer.alias), _uncompiled(observer.seen)
+        skip.observer = observer = _PoolObserver(watch, lambda again=False: self.listens(skip, again))
+        observer.alias, observer.seen = _uncompiled(observer.alias), _uncompiled(self.safely(observer.seen))
         self.hooks.append(_Undo(lambda: skip.__dict__.pop("observer", None)))
 
     def attach_optimizer(self, optimizer):
         before, after = lambda *_: self.before_update(optimizer), lambda *_: self.after_update(optimizer)
         if hasattr(optimizer, "register_step_pre_hook"):
-            self.hooks.append(optimizer.register_step_pre_hook(_Hook(before)))
-            self.hooks.append(optimizer.register_step_post_hook(_Hook(after)))
+            self.hook(optimizer.register_step_pre_hook, before)
+            self.hook(optimizer.register_step_post_hook, after)
             return
-        self.hooks.append(_wrap_step(optimizer, before, after))
+        self.hooks.append(_wrap_step(optimizer, self.safely(before), self.safely(after)))
 
     # -- a step --
 
-    def listens(self, module):
-        """Whether what passes here belongs to a training step that is recorded."""
-        if self.closed or self.probing or not module.training or not torch.is_grad_enabled():
+    def listens(self, module, again=False):
+        """Whether what passes here belongs to a training step that is recorded. again: also what activation
+        checkpointing runs once more within the backward pass."""
+        if self.closed or self.probing:
+            return False
+        if _in_backward():
+            return again and self.open and self.sampling
+        outside = self.passing is None  # a part of the model is called by itself
+        if not (module.training and torch.is_grad_enabled() if outside else self.passing):
             return False
         if not self.open or self.stepped:
             self.begin_step()
         return self.sampling
+
+    def was_left_out(self):
+        """Whether the GradScaler has left out the update that belongs to what has been recorded: it makes its scale
+        smaller then."""
+        waits = self.open and not self.stepped and self.norms and self.scaler is not None
+        return bool(waits) and float(self.scaler.get_scale()) < self.scale
+
+    def forget_batches(self):
+        for watch in self.watches:
+            watch.begin_step()
+        for account in self.accounts.values():
+            account.norms = None
+        self.losses, self.norms, self.scale = [], {}, 1.0
 
     def begin_step(self):
         """With the first batch of a step, or its update."""
@@ -1979,12 +2247,13 @@ class record:
         return self.own_ns + (time.perf_counter_ns() - self.entered if self.depth else 0)
 
     def on_gradient(self, gradient):
-        """A gradient is about to be added up: all are there when this pass ends, and nothing has been clipped yet."""
+        """A gradient is added up: all are there when this pass ends, and nothing has been clipped yet."""
         if self.open and self.sampling and not self.queued and not self.closed:
             self.queued = True
             queue = torch.autograd.Variable._execution_engine.queue_callback
             # DistributedDataParallel ends in a callback of its own; one that is queued by ours comes after it.
-            queue((lambda: queue(self.after_backward)) if self.ranks > 1 else self.after_backward)
+            seen = self.safely(self.after_backward)
+            queue((lambda: queue(seen)) if self.ranks > 1 else seen)
 
     def after_backward(self):
         self.queued = False
@@ -1994,14 +2263,22 @@ class record:
 
     def see_gradients(self, scale):
         self.scale = scale
-        for account in self.accounts.values():
-            p = account.parameter
+        for p in self.backbone + self.inserted:
             if p.grad is not None:
-                self.norms[id(p)] = account.see_gradient(p.grad, scale)
-        if self.wants_any("grad_norm", "grad_norm_module", "clip", "clip_module"):
-            for p in self.backbone + self.inserted:
-                if p.grad is not None and id(p) not in self.account_of:
-                    self.norms[id(p)] = float(torch.linalg.vector_norm(p.grad.float())) / scale
+                self.see_gradient(p, scale)
+
+    def see_gradient(self, p, scale):
+        account = self.account_of.get(id(p))
+        if account is not None:
+            self.norms[id(p)] = account.see_gradient(p.grad, scale)
+        elif self.wants_any("grad_norm", "grad_norm_module", "clip", "clip_module"):
+            self.norms[id(p)] = _norm(p.grad) / scale
+
+    def see_other_gradients(self, optimizer):
+        """Those that were put there by hand, of torch.func, say."""
+        for p in (p for group in optimizer.param_groups for p in group["params"]):
+            if p.grad is not None and id(p) not in self.norms and id(p) in self.own_parameters:
+                self.see_gradient(p, 1.0)
 
     def before_update(self, optimizer):
         if self.closed or self.probing:
@@ -2010,6 +2287,8 @@ class record:
             if not self.open or optimizer in self.stepped:
                 self.begin_step()
             if self.sampling:
+                if self.wants_gradients():
+                    self.see_other_gradients(optimizer)
                 for account in self.accounts_of(optimizer):
                     account.keep()
 
@@ -2025,6 +2304,9 @@ class record:
 
     def after_update(self, optimizer):
         if self.closed or self.probing or not self.open:
+            return
+        if float(getattr(optimizer, "found_inf", None) or 0):  # under a GradScaler a fused one leaves it out by itself
+            self.forget_batches()
             return
         with _Own(self), torch.no_grad():
             if self.sampling:
@@ -2044,9 +2326,13 @@ class record:
             known = [p for p in parameters if id(p) in held and p.grad is not None and self.norms.get(id(p), 0) > 0]
             if known:
                 largest = max(known, key=lambda p: self.norms[id(p)])
-                now = float(torch.linalg.vector_norm(largest.grad.double()))
-                ratio = now / self.norms[id(largest)]
+                ratio = self.norm_of(largest) / self.norms[id(largest)]
                 self.clips[i] = 1.0 if abs(ratio - 1) < 1e-5 else min(1.0, ratio)
+
+    def norm_of(self, parameter):
+        """Of its gradient as it is; added up as in see_gradients, so that equal ones are equal."""
+        account = self.account_of.get(id(parameter))
+        return _norm(parameter.grad) if account is None else _norm(_row_norms(account.rows(parameter.grad.detach())))
 
     def end_step(self):
         if self.sampling:
@@ -2058,10 +2344,19 @@ class record:
         self.pending = {"step": self.step, "losses": self.losses, "values": self.step_values()}
         self.losses, self.open, self.stepped = [], False, set()
         self.say_nonfinite_gradients()
+        if self.step == 0:
+            self.tell_precision()
         self.train_ns += time.perf_counter_ns() - self.step_start - (self.own_time() - self.step_own)
         self.step += 1
         if self.step - self.window_first == self.window:
             self.end_window()
+
+    def tell_precision(self):
+        """That of autocast shows with the first step alone."""
+        narrow = {str(watch.dtype).replace("torch.", "") for watch in self.watches} & {"bfloat16", "float16"}
+        if self.may_be_mixed and len(narrow) == 1:
+            self.head["precision"] = f"mixed {narrow.pop()}"
+            self.file.put_first(_text(self.head) + "\n")
 
     def step_values(self):
         values = [("lr", self.optimizers[0].param_groups[0]["lr"])]
@@ -2093,9 +2388,10 @@ class record:
         bad = {key for key, norm in self.norms.items() if not math.isfinite(norm)}
         for name, p in self.model.named_parameters() if bad else ():
             for what, values in (("gradient", p.grad if id(p) in bad else None), ("weight", p.detach())):
-                finite = None if values is None else torch.isfinite(values.reshape(values.shape[0], -1)).all(1)
+                finite = None if values is None or values.is_sparse else torch.isfinite(values)
                 if finite is not None and not bool(finite.all()):
-                    self.say(what, self.step, name.rpartition(".")[0], int((~finite).long().argmax()))
+                    rows = finite.flatten(1).all(1) if finite.dim() > 1 else finite.flatten()
+                    self.say(what, self.step, name.rpartition(".")[0], int((~rows).long().argmax()))
 
     def say(self, what, step, layer="", channel=None):
         """An event, once a window for each layer."""
@@ -2298,15 +2594,26 @@ def lightning_callback(directory, **options):
 def transformers_callback(directory, **options):
     """A callback for Hugging Face's Trainer: Trainer(..., callbacks=[poolscope.transformers_callback("runs/a",
     probe=images)]). Gradients are seen as they arrive, not in on_pre_optimizer_step, which comes after clipping. Losses
-    are those that the Trainer logs; one for each step with logging_steps=1."""
+    are those that the Trainer logs; one for each step with logging_steps=1. A checkpoint holds what going on needs."""
     from transformers import TrainerCallback
 
     class Recorder(TrainerCallback):
         recorder = None
 
         def on_train_begin(self, args, state, control, model=None, optimizer=None, **more):
-            chosen = {"steps": max(0, state.max_steps), "accumulate": args.gradient_accumulation_steps, **options}
+            kept = self.file_of(args, state)
+            resume = torch.load(kept) if state.global_step and os.path.exists(kept) else None
+            chosen = {"steps": max(0, state.max_steps), "accumulate": args.gradient_accumulation_steps,
+                      "scaler": getattr(optimizer, "scaler", None), "resume": resume, **options}
             self.recorder = record(model, optimizer, directory, **chosen)
+
+        def on_save(self, args, state, control, **more):
+            if self.recorder is not None and self.recorder.rank == 0:
+                torch.save(self.recorder.state_dict(), self.file_of(args, state))
+
+        @staticmethod
+        def file_of(args, state):
+            return os.path.join(args.output_dir, f"checkpoint-{state.global_step}", "poolscope.pt")
 
         def on_log(self, args, state, control, logs=None, **more):
             if self.recorder is not None and args.logging_steps == 1 and "loss" in (logs or {}):

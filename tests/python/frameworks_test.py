@@ -225,8 +225,12 @@ else:
 # ---- Hugging Face ----
 
 
+class Killed(Exception):
+    pass
+
+
 def with_transformers():
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer, TrainerCallback, TrainingArguments
 
     class Model(nn.Module):
         def __init__(self):
@@ -239,19 +243,35 @@ def with_transformers():
 
     data = [{"x": x, "labels": int(y)} for x, y in zip(X, Y)]
 
-    def fit(callbacks):
+    def fit(callbacks, resume=None, **more):
         torch.manual_seed(2)
         model = Model()
         arguments = TrainingArguments(path("hf-out"), max_steps=6, per_device_train_batch_size=4, gradient_accumulation_steps=2, max_grad_norm=0.1,
-                                      learning_rate=1e-3, report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, use_cpu=True, seed=5)
-        Trainer(model=model, args=arguments, train_dataset=data, callbacks=callbacks).train()
+                                      learning_rate=1e-3, report_to=[], logging_steps=1, disable_tqdm=True, use_cpu=True, seed=5,
+                                      **{"save_strategy": "no", **more})
+        Trainer(model=model, args=arguments, train_dataset=data, callbacks=callbacks).train(resume_from_checkpoint=resume)
         return model
+
+    class Killer(TrainerCallback):
+        def on_step_end(self, args, state, control, **more):
+            if state.global_step == 5:
+                raise Killed
+
+    def killed():
+        """After a checkpoint at step 4; and gone on from there."""
+        saving = {"save_strategy": "steps", "save_steps": 4}
+        try:
+            fit([poolscope.transformers_callback(path("hf2"), probe={"x": PROBE}, window=3), Killer()], **saving)
+        except Killed:
+            pass
+        fit([poolscope.transformers_callback(path("hf2"), probe={"x": PROBE}, window=3)], path("hf-out", "checkpoint-4"), **saving)
 
     quiet = os.dup(1)
     os.dup2(2, 1)  # it prints its logs
     try:
         bare = fit([])
         watched = fit([poolscope.transformers_callback(path("hf"), probe={"x": PROBE}, window=3)])
+        killed()
     finally:
         os.dup2(quiet, 1)
     report(all(torch.equal(a, b) for a, b in zip(bare.state_dict().values(), watched.state_dict().values())),
@@ -261,6 +281,8 @@ def with_transformers():
     report(len(steps) == 6 and all(s["grad_norm"] > 0.1 and abs(s["clip"] * s["grad_norm"] - 0.1) < 1e-3 for s in steps) and header["accumulate"] == 2,
            "Hugging Face: gradients before clipping", steps[:2])
     report(sum("loss" in s for s in steps) >= 5, "Hugging Face: losses, where every step is logged", json.dumps(steps[:2]))
+    difference = tap.difference(tap.trace("hf2"), tap.trace("hf"))
+    report(not difference, "Hugging Face: a run that goes on from a checkpoint leaves the trace of one that was never cut off", difference)
 
 
 if tap.lacking("transformers", "accelerate"):

@@ -476,7 +476,8 @@ def failing_sometimes(model, optimizers, x, y, rec):
 
 check("a forward pass that fails and is caught", Fails, step=failing_sometimes)
 try:
-    poolscope.record(Functional(), [], path("nothing"))
+    model = Functional()
+    poolscope.record(model, sgd(model), path("nothing"))
     report(False, "without probe images or an example it says what to give")
 except ValueError as error:
     report("probe=" in str(error) and "example=" in str(error), "without probe images or an example it says what to give", error)
