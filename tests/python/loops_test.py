@@ -505,6 +505,21 @@ sums = {name: torch.tensor(values(folder, "a", f"pool_{name}")) for name in ("ou
 gap = (sums["identity"] + sums["path"] + 2 * sums["cross"] - sums["output"]).abs() / sums["output"]
 report(float(gap.max()) < 2e-3, "autocast: sums are not rounded to it", gap)
 
+# ---- zeros are counted in pieces, by several ways through memory ----
+wrong = []
+for shape, axis in (((3, 5, 7, 9), 1), ((9, 70, 40, 41), 1), ((700, 64, 2), 1), ((6, 512), 1), ((4, 50, 96), 2),
+                    ((2, 3, 9, 30, 31), 1), ((1, 2, 800, 800), 1), ((0, 4, 3, 3), 1), ((5, 4, 3, 0), 1)):
+    for make in (lambda x: x, torch.Tensor.double, torch.Tensor.bfloat16,
+                 lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+                 lambda x: x.to(memory_format=torch.channels_last) if x.dim() == 4 else x):
+        x = make(torch.randn(shape).relu_())
+        if x.numel():
+            x[(0,) * x.dim()] = math.nan
+        by_hand_ = (x == 0).transpose(0, axis).flatten(1).sum(1)
+        if not torch.equal(poolscope._count_zeros(x, axis).long(), by_hand_):
+            wrong.append((shape, axis, x.dtype, x.stride()))
+report(not wrong, "zeros are counted exactly, whatever the shape and the order in memory", wrong)
+
 # ---- what is handed over ----
 refusals = [("probe", TypeError, {"probe": torch.utils.data.DataLoader([1])}), ("window", ValueError, {"window": 0}),
             ("every", ValueError, {"every": 0}), ("seed", ValueError, {"seed": 2**60}),
@@ -665,7 +680,7 @@ for when in ("before its first step", "within a window"):
         account.begin()
     account.keep()
     account.add_update()
-    kept = (account.sums["path"], account.update, account.start, account.start_norms)
+    kept = (account.sums["path"], account.before, account.start, account.start_norms)
     report({t.device.type for t in kept} == {"meta"},
            f"a model that is moved {when}: what is kept of its weights follows")
 tap.done()
