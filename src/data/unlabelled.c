@@ -58,11 +58,8 @@ static ps_status open_volumes(const char *folder, const ps_volume_names *names, 
     PS_TRY(ps_volumes_start(out));
     PS_TRY(ps_volumes_set_classes(out, classes, -1));
     ps_volumes_without_labels(out);
-    for (size_t i = 0; i < names->count; i += (size_t)(grouped ? channels : 1)) {
-        if (i > 0 && strcmp(names->stem[i], names->stem[i - 1]) == 0)
-            return refuse_twins(folder, names->stem[i], ".nii and .nii.gz");
+    for (size_t i = 0; i < names->count; i += (size_t)(grouped ? channels : 1))
         PS_TRY(add_case(out, names, i, grouped ? channels : 0));
-    }
     return ps_volumes_finish(out, folder, 0);
 }
 

@@ -56,13 +56,24 @@ static ps_status add_name(ps_volume_names *names, const char *folder, const char
     return PS_OK;
 }
 
-/* Paths of one folder sort as their names do, and stems follow them. */
+/* Paths of one folder by their stems ("a", "a-b", and not "a-b.nii", "a.nii"), those of one stem beside each other. */
+static int by_stem(const void *a_, const void *b_) {
+    const char *a = *(char *const *)a_, *b = *(char *const *)b_;
+    size_t of_a = stem_length(a), of_b = stem_length(b);
+    int order = memcmp(a, b, of_a < of_b ? of_a : of_b);
+    if (order == 0) order = (of_a > of_b) - (of_a < of_b);
+    return order != 0 ? order : strcmp(a, b);
+}
+
 static ps_status set_stems(ps_volume_names *names) {
-    qsort(names->path, names->count, sizeof *names->path, by_text);
+    qsort(names->path, names->count, sizeof *names->path, by_stem);
     PS_TRY(PS_GROW(&names->stem, &names->stem_room, names->count, "names of volumes"));
     for (size_t i = 0; i < names->count; i++) {
         const char *slash = strrchr(names->path[i], '/'), *name = slash != NULL ? slash + 1 : names->path[i];
         PS_TRY(ps_string_format(&names->stem[i], "%.*s", (int)stem_length(name), name));
+        if (i > 0 && strcmp(names->stem[i - 1], names->stem[i]) == 0)
+            return ps_fail(PS_ERR_INPUT, "%s: is called as %s is but for its ending; take one of them away",
+                           names->path[i], names->path[i - 1]);
     }
     return PS_OK;
 }

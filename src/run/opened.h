@@ -1,5 +1,6 @@
 /* A source that was opened last: its headers are read once, though several ask for them before a run begins (how many
- * samples there are, what a plan comes to, the run itself). */
+ * samples there are, what a plan comes to, the run itself). Not by several threads at once; a process that another one
+ * started takes nothing that was left there. */
 #ifndef PS_RUN_OPENED_H
 #define PS_RUN_OPENED_H
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,6 +102,28 @@ static void cases_of_folders(void **state) {
     assert_int_equal(s.count[PS_SOURCE_TEST], 1);
     assert_string_equal(name_of(&s, PS_SOURCE_TEST, 0), "t");
     ps_source_close(&s);
+}
+
+/* What is behind a name may sort before the "." of its ending. */
+static void names_that_begin_alike(void **state) {
+    (void)state;
+    static const char *const names[] = {"a", "a (1)", "a-b", "a_c"};
+    ps_source s;
+    for (int i = 0; i < 4; i++) {
+        char image[64], label[64];
+        snprintf(image, sizeof image, "imagesTr/%s.nii.gz", names[i]);
+        snprintf(label, sizeof label, "labelsTr/%s.nii.gz", names[i]);
+        write_case(image, label, 3, 3);
+    }
+    held(open_source("msd", &s));
+    assert_int_equal(s.bad_count, 0);
+    for (int i = 0; i < 4; i++) assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, i), names[i]);
+    ps_source_close(&s);
+    write_case("imagesTr/a-b.nii", NULL, 3, 3);
+    refused("msd", "imagesTr/a-b.nii.gz: is called as");
+    remove(at("imagesTr/a-b.nii"));
+    write_case(NULL, "labelsTr/a.nii", 3, 3);
+    refused("msd", "labelsTr/a.nii.gz: is called as");
 }
 
 static void validation_cases_of_amos(void **state) {
@@ -346,6 +370,17 @@ static void a_source_is_opened_once(void **state) {
     held(ps_opened_take(name, &options, &s));
     assert_ptr_equal(s.state, files);
     ps_opened_leave(name, &s);
+    pid_t child = fork(); /* with whom files that are open would share the place that is read from */
+    assert_true(child >= 0);
+    if (child == 0) {
+        ps_status status = ps_opened_take(name, &options, &other);
+        _exit(status == PS_OK && other.state != files ? 0 : 1);
+    }
+    int ended;
+    assert_true(waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    held(ps_opened_take(name, &options, &s));
+    assert_ptr_equal(s.state, files);
+    ps_source_close(&s);
     held(ps_opened_take(name, &options, &s)); /* taken: nothing is left */
     ps_source_close(&s);
     remove(at("labelsTr/a.nii.gz"));
@@ -595,6 +630,7 @@ static void volumes_that_are_made(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(cases_of_folders, empty_folder),
+        cmocka_unit_test_setup(names_that_begin_alike, empty_folder),
         cmocka_unit_test_setup(validation_cases_of_amos, empty_folder),
         cmocka_unit_test_setup(names_of_both_ways, empty_folder),
         cmocka_unit_test_setup(the_label_to_ignore, empty_folder),
