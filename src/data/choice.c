@@ -134,6 +134,9 @@ static ps_status mark_list(const ps_dataset_options *o, const cJSON *list, const
             return ps_fail(PS_ERR_INPUT,
                            "%s: fold %d trains on \"%s\" and holds it out, too; take it from one of the lists",
                            o->split_file, o->fold, cases[at].name);
+        if (where[at] == in)
+            return ps_fail(PS_ERR_INPUT, "%s: a list of fold %d names \"%s\" twice; keep one", o->split_file, o->fold,
+                           cases[at].name);
         where[at] = in;
     }
     return PS_OK;
@@ -143,6 +146,9 @@ static ps_status mark_fold(const ps_dataset_options *o, const cJSON *document, c
                            int *where) {
     int folds = cJSON_IsArray(document) ? cJSON_GetArraySize(document) : 1;
     const cJSON *fold = cJSON_IsArray(document) ? cJSON_GetArrayItem(document, o->fold) : document;
+    if (folds == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: holds no folds; expected [{\"train\": [..], \"val\": [..]}, ..]",
+                       o->split_file);
     if (o->fold >= folds)
         return ps_fail(PS_ERR_USAGE, "%s: holds %d folds, 0 to %d, and no fold %d", o->split_file, folds, folds - 1,
                        o->fold);

@@ -539,6 +539,8 @@ static void published_lists_choose_by_name(void **state) {
         int fold;
     } wrong[] = {{"[{\"train\": [\"c01\"], \"val\": [\"c99\"]}]", "\"c99\", and the data have no such case", 0},
                  {"[{\"train\": [\"c01\"], \"val\": [\"c01\"]}]", "trains on \"c01\" and holds it out", 0},
+                 {"[{\"train\": [\"c01\", \"c01\"], \"val\": [\"c02\"]}]", "names \"c01\" twice", 0},
+                 {"[]", "holds no folds", 0},
                  {"[{\"train\": [\"c01\"], \"val\": [\"c02\"]}]", "holds 1 folds, 0 to 0, and no fold 1", 1},
                  {"[{\"val\": [\"c02\"]}]", "no list \"train\"", 0},
                  {"[{\"train\": [\"c01\"]}]", "no list \"val\"", 0},
