@@ -2,6 +2,7 @@
 #include "reports/html.h"
 #include "reports/html_cells.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "reports/escape.h"
@@ -54,19 +55,44 @@ static void print_comparison_row(FILE *stream, const ps_table *table, int row, i
     fputs("</td></tr>\n", stream);
 }
 
+/* How many arms a measure has, whose first row this is, and whether any of them has a pair of seeds. */
+static int count_arms(const ps_table *table, int row, bool *any) {
+    int measure = ps_table_column(table, "measure"), pairs = ps_table_column(table, "n"), arms = 0;
+    const char *name = ps_table_text(table, row, measure);
+    *any = false;
+    for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name), arms++)
+        *any = *any || ps_table_number(table, at, pairs) > 0;
+    return arms;
+}
+
 /* Rows come arm by arm; the page sets the arms of a measure side by side. */
 static void print_comparison_rows(FILE *stream, const ps_table *table) {
     int measure = ps_table_column(table, "measure");
     for (int row = 0; row < table->rows; row++) {
         const char *name = ps_table_text(table, row, measure);
         if (ps_table_find(table, 0, measure, name) != row) continue;
-        int span = 0;
-        for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name)) span++;
+        bool any;
+        int span = count_arms(table, row, &any);
+        if (!any) continue;
         fputs("<tbody>\n", stream);
         for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name))
             print_comparison_row(stream, table, at, at == row ? span : 0);
         fputs("</tbody>\n", stream);
     }
+}
+
+/* Measures that no pair of runs has are named, not shown as rows of dashes. */
+static void print_not_compared(FILE *stream, const ps_table *table) {
+    int measure = ps_table_column(table, "measure"), said = 0;
+    for (int row = 0; row < table->rows; row++) {
+        bool any;
+        if (ps_table_find(table, 0, measure, ps_table_text(table, row, measure)) != row) continue;
+        count_arms(table, row, &any);
+        if (any) continue;
+        fputs(said++ == 0 ? "<p class=\"small\">Not measured in these runs: " : "; ", stream);
+        ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "title")));
+    }
+    if (said > 0) fputs(".</p>\n", stream);
 }
 
 void ps_report_html_comparison(FILE *stream, const ps_report_content *content) {
@@ -89,5 +115,7 @@ void ps_report_html_comparison(FILE *stream, const ps_report_content *content) {
         "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead>\n",
         stream);
     print_comparison_rows(stream, table);
-    fputs("</table></div></section>\n", stream);
+    fputs("</table></div>\n", stream);
+    print_not_compared(stream, table);
+    fputs("</section>\n", stream);
 }

@@ -2,7 +2,8 @@
 # All benchmarks into tests/bench/RESULTS.md: single convolutions against oneDNN, full steps against PyTorch, what recording and probing cost, memory-bound
 # kernels, how fast traces are read. Takes about half an hour on two idle processors; the two sides of every comparison take turns within one run.
 #   tests/bench/run.sh BUILD_FOLDER [OUTPUT]
-# PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7) and PS_BENCH_PARTS (steps conv kernels probing recorder traces) shorten it.
+# PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7), PS_BENCH_PARTS (steps conv kernels probing recorder traces) and, of steps, PS_BENCH_ONLY (part of a line's name;
+# "@": segmentation) and PS_BENCH_SECTIONS (speed,allocator,record,memory,growth) shorten it.
 # Parts whose other side is not installed (libdnnl-dev, PyTorch: tests/python.sh) say so in the result.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -29,7 +30,8 @@ wanted() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 if ! wanted steps; then :
 elif "$python" -c 'import torch' 2>/dev/null; then
     echo "PyTorch $("$python" -c 'import torch; print(torch.__version__)')" | tee -a "$new"
-    part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads" --rounds "$rounds"
+    part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads" --rounds "$rounds" \
+        --only "${PS_BENCH_ONLY:-}" --sections "${PS_BENCH_SECTIONS:-speed,allocator,record,memory,growth}"
 else
     echo "Full steps: PyTorch is not installed (make venv)" | tee -a "$new"
 fi

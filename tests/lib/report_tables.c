@@ -167,6 +167,13 @@ static void write_comparison(maker *make) {
                 "0:-0.1;1:-0.12;2:-0.08*\n",
                 measures[m][0], measures[m][1], measures[m][2], measures[m][3], arm_name(make, a), arm_name(make, 0),
                 spec->seeds, spec->seeds);
+    /* One that no pair of these runs has. */
+    for (int a = 1; a < spec->arms; a++)
+        fprintf(
+            make->stream,
+            "never_alive\tShare never alive\tshare\tlower\t%s\t%s\t0\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\trange\tNA\t0\t0"
+            "\tNA\tNA\tNA\tNA\t0\t\n",
+            arm_name(make, a), arm_name(make, 0));
     close_table(make);
     open_table(make, "pairs", "measure\tarm\treference\tseed\tvalue_reference\tvalue_arm\tdifference\tdiverged");
     for (int m = 0; m < 3; m++)

@@ -445,6 +445,19 @@ static char *between(const char *page, const char *from, const char *to) {
     return strndup(start, (size_t)(end - start));
 }
 
+/* A measure that no pair of runs has is named below the table, once, and is no row of dashes in it. */
+static void test_not_compared(void **state) {
+    (void)state;
+    make_tables("compared", (report_tables){.arms = 3, .seeds = 2, .layers = 1, .channels = 1, .windows = 2});
+    char *page = write_report("compared", "html", "report.html");
+    char *section = between(page, "<section aria-labelledby=\"h-comparison\">", "</section>");
+    assert_non_null(strstr(section, "<p class=\"small\">Not measured in these runs: Share never alive.</p>"));
+    assert_int_equal(count(section, "Share never alive"), 1);
+    assert_int_equal(count(section, "<tbody>"), 3);
+    free(section);
+    free(page);
+}
+
 /* The first screen has the primary question, its verdict with the margin, the picture, collapses, who did not learn and
  * what to do next; its terms lead to their meanings. */
 static void test_first_screen(void **state) {
@@ -846,6 +859,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_hostile),
         cmocka_unit_test(test_page),
+        cmocka_unit_test(test_not_compared),
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_one_arm_one_seed),
         cmocka_unit_test(test_missing_tables),
