@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--model", default="resnet18")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"Processor time of a step in milliseconds, {options.threads} threads, medians of {options.rounds} turns; every step is recorded. Probing: of "
+    print(f"Processor time of a step in milliseconds, {options.threads} threads, medians of {options.rounds} turns; every step is recorded. Probing: of\n"
           f"{options.batch} images, once a window.\n")
     print("| network | level | without | with | ratio | at most | a probing |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
