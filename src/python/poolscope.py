@@ -2113,9 +2113,11 @@ class record:
         self.hooks.append(register(_Hook(self.safely(act), compiled), **how))
 
     def safely(self, act):
+        """What hooks call: its time is the recorder's own."""
         def guarded(*arguments):
             try:
-                return act(*arguments)
+                with _Own(self):
+                    return act(*arguments)
             except Exception as error:
                 self.fail(error)
                 return None
@@ -2198,14 +2200,12 @@ class record:
                 use = count[id(called)] % total
                 count[id(called)] += 1
             if use in uses and uses[use].entering and uses[use].listens(called, again=True):
-                with _Own(self):
-                    uses[use].before(inputs[0] if inputs else next(iter((named or {}).values()), None))
+                uses[use].before(inputs[0] if inputs else next(iter((named or {}).values()), None))
 
         def leave(called, inputs, output):
             use = (count[id(called)] - 1) % total
             if use in uses and uses[use].leaving and uses[use].listens(called):
-                with _Own(self):
-                    uses[use].after(output)
+                uses[use].after(output)
 
         def enter_named(called, inputs, named):
             enter(called, inputs, named)

@@ -11,6 +11,7 @@ import os
 import pathlib
 import resource
 import sys
+import time
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
@@ -553,6 +554,23 @@ settings = {"folder": pathlib.Path("a"), "rate": math.nan, "on": torch.device("c
 wanted = {"folder": "a", "rate": "NaN", "on": "cpu", "3": [1], "big": str(2**70), "yes": True}
 found = records(check("settings of any kind", Net, config=settings), "header")[0]["config"]
 report(found == wanted, "settings of any kind are written as what they are, or as text", found)
+
+# ---- its own time ----
+pause, calls, real = 0.004, [0], poolscope._sum_squares
+
+
+def slow(*arguments):
+    calls[0] += 1
+    time.sleep(pause)
+    return real(*arguments)
+
+
+poolscope._sum_squares = slow
+folder = check("a slow gradient hook", skipped)
+poolscope._sum_squares = real
+spent = [r["record_ns"] for r in records(folder, "timing") if "record_ns" in r][-1]
+told = (calls, spent)
+report(calls[0] > 30 and spent > calls[0] * pause * 1e9, "time in hooks of gradients is the recorder's own", told)
 
 # ---- ends ----
 
