@@ -182,7 +182,10 @@ def _cut_off(low, high):
 
 
 def _gate_of(name, args, kwargs):
-    """What kind of gate a function is that is called so; None: none."""
+    """What kind of gate a function is that is called so; None: none. Indices that are kept in range are none."""
+    entering = _argument(args, kwargs, 0, "input")
+    if isinstance(entering, torch.Tensor) and not entering.is_floating_point():
+        return None
     if name == "relu":
         return _RELU
     if name == "relu6":
@@ -1583,6 +1586,15 @@ def _end_earlier(path):
         earlier.close(finished=False)
 
 
+def _put_aside(directory):
+    """What an earlier run has left there is not lost."""
+    for name in ("trace.jsonl", "trace.jsonl.gz", "trace.jsonl.zst"):
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            os.replace(path, path + ".old")
+            warnings.warn(f"poolscope.record: {directory} held a trace already, which is {name}.old now", stacklevel=5)
+
+
 class _Own:
     """Adds up the recorder's own time; within another one it is part of that."""
 
@@ -1667,6 +1679,7 @@ def _moved(value, like):
 
 class record:
     """Watches a training run and writes its trace to `directory`/trace.jsonl; a context manager, or closed by close().
+    A trace that stands there already becomes trace.jsonl.old.
 
     model       the network, plain or in DataParallel or DistributedDataParallel (where rank 0 writes); compile it after
     optimizer   one or a list; a step of the trace ends when all have stepped, or the next batch comes
@@ -2051,6 +2064,8 @@ class record:
         os.makedirs(directory, exist_ok=True)
         path = os.path.realpath(os.path.join(directory, "trace.jsonl"))
         _end_earlier(path)
+        if not resume:
+            _put_aside(directory)
         text = _text(header) + "\n"
         self.watches = [_Watch(layer, self.graph.ops[layer.gate_op].axis,
                                [name for name in _SHUT if self.records(name, layer)], self.safely)

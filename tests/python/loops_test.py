@@ -471,6 +471,20 @@ report(set(values(folder, "a", "path")) == {0} and min(values(folder, "a", "path
        min(values(folder, "a", "grad_norm_rms", 1)) > 0, "a layer that thaws is recorded from then on")
 
 
+class Indexed(Net):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(8, 4)
+
+    def forward(self, x):
+        return super().forward(x) + self.words((x[:, 0, 0] * 5).long().clamp(0, 7)).mean(1)
+
+
+folder = check("indices that are kept in range", Indexed)
+report([layer["name"] for layer in records(folder, "header")[0]["layers"]] == ["a", "b", "c"],
+       "indices that are kept in range are no gate")
+
+
 class Alike(nn.Sequential):
     def __init__(self):
         act = nn.ReLU()
@@ -647,6 +661,15 @@ try:
     report(False, "the state of a trace that has been ended is refused")
 except RuntimeError as error:
     report("ended" in str(error), "the state of a trace that has been ended is refused", error)
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    model, optimizer, rec = started("again")
+rec.close()
+with open(path("again", "trace.jsonl.old"), encoding="utf-8") as stream:
+    kept = sum(line.startswith('{"type":"step"') for line in stream)
+report(kept == STEPS and "held a trace already" in str(said[0].message) and valid("again")[0],
+       "a trace that stood there already is kept under another name", kept)
 
 model, optimizer, rec = started("first")
 other = poolscope.record(model, optimizer, path("second"), probe=PROBE, window=WINDOW)
