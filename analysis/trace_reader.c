@@ -241,13 +241,16 @@ static bool holds(const cJSON *holds_for, const cJSON *optimisers) {
     return true;
 }
 
+bool ps_trace_header_tells(const ps_trace_header *header, const cJSON *quantity) {
+    return holds(cJSON_GetObjectItemCaseSensitive(quantity, PS_KEY(QUANTITY, holds_for)),
+                 cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, optimisers)));
+}
+
 static void read_untold(ps_trace_header *header) {
-    const cJSON *optimisers = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, optimisers)), *item;
+    const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, quantities))) {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name));
-        if (!cJSON_IsString(name) ||
-            holds(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, holds_for)), optimisers))
-            continue;
+        if (!cJSON_IsString(name) || ps_trace_header_tells(header, item)) continue;
         for (int q = 0; q < PS_Q_COUNT; q++)
             if (strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0) header->untold[q] = true;
     }

@@ -109,6 +109,9 @@ double ps_trace_record_sampled(const ps_trace_header *header, const ps_trace_rec
 /* Of steps first..last, those that the header leaves to be recorded. */
 double ps_trace_header_sampled(const ps_trace_header *header, double first, double last);
 
+/* Whether an entry of the header's quantities holds for the run's optimisers. */
+bool ps_trace_header_tells(const ps_trace_header *header, const cJSON *quantity);
+
 /* Whether an evaluation holds any measure of the task. */
 static inline bool ps_trace_record_measured(const ps_trace_record *record) {
     for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++)

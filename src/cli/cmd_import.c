@@ -38,7 +38,7 @@ static const ps_option options[] = {
                 "instead of the accuracy: another measure, higher is better; its values are taken as they are"),
     PS_FLAG("percent", percent, "the accuracy is from 0 to 100"),
     PS_WHOLE("test-images", test_images, "N", NULL, 1, PS_OPTION_ANY,
-             "images that an evaluation measures, which logs do not say"),
+             "images that an evaluation measures, which only logs of poolscope say"),
     PS_FLAG("unfinished", unfinished, "the run did not come to its end"),
     PS_TEXT("compress", compress, "HOW", NULL, "pack the trace: gzip or zstd [none]"),
     PS_FLAG("list", list, "only list the tags: values, steps, and what each is taken for"),
@@ -52,7 +52,8 @@ const ps_command ps_command_import = {
     .summary =
         "Makes a trace of the scalars that a run without a recorder has logged, so that its losses and accuracies can "
         "be compared as pairs:\n"
-        "of a folder of TensorBoard's event files (and of the folders in it), of one such file, of a table (.csv, "
+        "of a folder of TensorBoard's event files (and of the folders in it), or of tables of `poolscope export`, of "
+        "one such file, of a table (.csv, "
         ".tsv: a line of names), of\n"
         "JSON lines (.jsonl) or of Hugging Face's trainer_state.json. Rows have a \"step\"; where none has, epochs "
         "stand for it. Which tag is what is\n"
@@ -99,8 +100,8 @@ static ps_status find_given(const ps_scalar_log *log, const char *option, const 
 }
 
 static void say(const char *what, const ps_scalar_series *s) {
-    printf("%-10s %s: %zu values, steps %lld to %lld", what, s->tag, s->count, (long long)s->points[0].step,
-           (long long)s->points[s->count - 1].step);
+    printf("%-10s %s: %zu value%s, steps %lld to %lld", what, s->tag, s->count, s->count == 1 ? "" : "s",
+           (long long)s->points[0].step, (long long)s->points[s->count - 1].step);
     if (s->replaced > 0) printf("; %zu earlier ones at the same steps were replaced by later ones", s->replaced);
     if (s->foreign > 0) printf("; %zu texts are no numbers and were left out", s->foreign);
 }
@@ -184,7 +185,9 @@ static void choose_others(const ps_scalar_log *log, ps_imported *run) {
         snprintf(tag, sizeof tag, "train/%s", ps_trace_step_quantities[q].name);
         if (q == PS_STEP_loss || q == PS_STEP_lr || q == PS_STEP_grad_norm) continue;
         run->step[q] = ps_scalar_log_find(log, tag);
-        if (run->step[q] != NULL) say(ps_trace_step_quantities[q].name, run->step[q]), putchar('\n');
+        if (run->step[q] == NULL) continue;
+        say(ps_trace_step_quantities[q].name, run->step[q]);
+        putchar('\n');
     }
 }
 
@@ -209,7 +212,8 @@ static ps_status choose(const ps_scalar_log *log, ps_imported *run) {
                        "%.100s: none of its tags is known as a loss or an accuracy; name them with --loss, --test-loss "
                        "and --accuracy: %s",
                        log->path, tags);
-    if (has_evaluations(run) && test_images == 0)
+    if (test_images == 0) run->count = ps_scalar_log_find(log, "test/count"); /* poolscope export says it */
+    if (has_evaluations(run) && test_images == 0 && run->count == NULL)
         return ps_fail(PS_ERR_USAGE,
                        "\"%.60s\" was measured on images that the log does not count; give --test-images N",
                        run->measure[0] != NULL  ? run->measure[0]->tag

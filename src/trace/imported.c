@@ -1,5 +1,7 @@
 #include "trace/imported.h"
 
+#include <math.h>
+
 #include "core/version.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_format.h"
@@ -31,7 +33,34 @@ static ps_status check_measure(const ps_scalar_series *s, const ps_trace_measure
     return PS_OK;
 }
 
+/* An evaluation without a count of its own would be one of `images`, of which nobody said a number. */
+static ps_status check_count(const ps_imported *run, const ps_scalar_series *s) {
+    size_t at = 0;
+    for (size_t i = 0; s != NULL && run->count != NULL && i < s->count; i++) {
+        while (at < run->count->count && run->count->points[at].step < s->points[i].step) at++;
+        if (at < run->count->count && run->count->points[at].step == s->points[i].step) continue;
+        return ps_fail(PS_ERR_INPUT, "\"%.60s\" has a value at step %lld, and \"%.60s\" has none; give --test-images N",
+                       s->tag, (long long)s->points[i].step, run->count->tag);
+    }
+    return PS_OK;
+}
+
+static ps_status check_counts(const ps_imported *run) {
+    for (size_t i = 0; run->count != NULL && i < run->count->count; i++) {
+        double count = run->count->points[i].value;
+        if (!(count >= 1 && count <= PS_TRACE_MOST_WHOLE && count == floor(count)))
+            return ps_fail(PS_ERR_INPUT,
+                           "\"%.60s\" is %g at step %lld, which is no number of images; give "
+                           "--test-images N",
+                           run->count->tag, count, (long long)run->count->points[i].step);
+    }
+    PS_TRY(check_count(run, run->test_loss));
+    for (int m = 0; m < run->task.measures; m++) PS_TRY(check_count(run, run->measure[m]));
+    return PS_OK;
+}
+
 ps_status ps_imported_check(const ps_imported *run) {
+    PS_TRY(check_counts(run));
     for (int q = 0; q < PS_STEP_COUNT; q++)
         PS_TRY(check_range(run->step[q], ps_trace_step_quantities[q].name, ps_trace_step_quantities[q].range));
     for (int m = 0; m < run->task.measures; m++)
@@ -120,7 +149,7 @@ typedef struct {
     size_t at;
 } cursor;
 
-enum { TEST_LOSS, MEASURES, EVALUATION_CURSORS = MEASURES + PS_TRACE_MOST_MEASURES };
+enum { COUNT, TEST_LOSS, MEASURES, EVALUATION_CURSORS = MEASURES + PS_TRACE_MOST_MEASURES };
 
 /* The least step at which any of these has a value that was not taken yet; -1: none. */
 static int64_t next_step(const cursor *of, int count) {
@@ -148,7 +177,8 @@ static ps_status write_step(ps_trace_writer *trace, cursor *of, int64_t step) {
 }
 
 static ps_status write_evaluation(ps_trace_writer *trace, const ps_imported *run, cursor *of, int64_t step) {
-    double value;
+    double value, count = run->images;
+    if (take_at(&of[COUNT], step, &value)) count = value;
     ps_trace_begin_record(trace, PS_RECORD_EVAL);
     ps_trace_add_whole(trace, PS_KEY(EVAL, step), step);
     ps_trace_add_text(trace, PS_KEY(EVAL, split), PS_WORD(LOSS_OF, TEST));
@@ -159,7 +189,7 @@ static ps_status write_evaluation(ps_trace_writer *trace, const ps_imported *run
         if (run->percent && ps_trace_measure_is_share(measure)) value /= 100;
         ps_trace_add_double(trace, measure->name, value);
     }
-    ps_trace_add_whole(trace, PS_KEY(EVAL, count), run->images);
+    ps_trace_add_whole(trace, PS_KEY(EVAL, count), (int64_t)count);
     return ps_trace_end_record(trace);
 }
 
@@ -184,6 +214,7 @@ ps_status ps_imported_write(ps_trace_writer *trace, const ps_imported *run) {
         training[q].series = run->step[q];
         extend(run->step[q], true, &steps);
     }
+    testing[COUNT].series = run->count;
     testing[TEST_LOSS].series = run->test_loss;
     for (int m = 0; m < run->task.measures; m++) testing[MEASURES + m].series = run->measure[m];
     for (int c = 0; c < EVALUATION_CURSORS; c++) extend(testing[c].series, false, &steps);

@@ -17,9 +17,10 @@ typedef struct {
     int64_t seed;
     const ps_scalar_series *step[PS_STEP_COUNT], *test_loss, *measure[PS_TRACE_MOST_MEASURES];
     ps_trace_task task;
-    bool says_task; /* it is no classification by its accuracy */
-    bool percent;   /* measures are from 0 to 100, of which shares are made */
-    int images;     /* that an evaluation measures; 0: there is none */
+    bool says_task;                /* it is no classification by its accuracy */
+    bool percent;                  /* measures are from 0 to 100, of which shares are made */
+    int images;                    /* that an evaluation measures; 0: there is none, or count says it */
+    const ps_scalar_series *count; /* of images, at the steps of evaluations */
     bool finished;
 } ps_imported;
 

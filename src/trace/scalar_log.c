@@ -190,9 +190,21 @@ static ps_status refuse_directory(const char *path) {
                    path);
 }
 
+/* The tables of `poolscope export`: the first one's columns are of the training. */
+static ps_status read_exported(const char *path, ps_scalar_log *log, bool *there) {
+    bool tested;
+    log->folder = "train/";
+    ps_status status = read_named(path, "steps.csv", log, there);
+    log->folder = NULL;
+    return status == PS_OK && *there ? read_named(path, "evals.csv", log, &tested) : status;
+}
+
 static ps_status read_directory(const char *path, ps_scalar_log *log) {
     static const char *const others[] = {"metrics.csv", "trainer_state.json"};
     size_t files = 0;
+    bool exported;
+    PS_TRY(read_exported(path, log, &exported));
+    if (exported) return PS_OK;
     PS_TRY(each_entry(path, is_event_file, read_one, log, &files));
     PS_TRY(each_entry(path, is_visible, read_folder, log, &files));
     if (files > 0) return PS_OK;

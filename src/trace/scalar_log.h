@@ -39,9 +39,9 @@ typedef struct {
     bool by_epoch;                 /* the log has no steps, and its epochs stand for them */
 } ps_scalar_log;
 
-/* A file, by the end of its name, or a folder: its event files and those of its folders ("train/loss"), else its
- * metrics.csv or trainer_state.json. step_name: of the column or key of steps; NULL: the usual ones, else epochs. After
- * a failure ps_scalar_log_clear is still right. */
+/* A file, by the end of its name, or a folder: the tables that `poolscope export` wrote, else its event files and those
+ * of its folders ("train/loss"), else its metrics.csv or trainer_state.json. step_name: of the column or key of steps;
+ * NULL: the usual ones, else epochs. After a failure ps_scalar_log_clear is still right. */
 ps_status ps_scalar_log_read(const char *path, const char *step_name, ps_scalar_log *out);
 void ps_scalar_log_clear(ps_scalar_log *log);
 /* NULL: there is no such tag with a value. */

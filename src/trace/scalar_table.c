@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ typedef struct {
     bool whole; /* the row ends with its line */
     char between;
     char *head, *names[MOST_COLUMNS], *cells[MOST_COLUMNS];
-    int columns, step;
+    int columns, step, split; /* split: names what the row is of, as "test"; -1: there is none */
 } table;
 
 static ps_status wrong(const table *t, const char *what) {
@@ -124,12 +125,21 @@ static ps_status find_step(table *t) {
                                 "with --step");
 }
 
+/* "loss [nats]" is a loss. */
+static void drop_unit(char *name) {
+    size_t length = strlen(name);
+    char *unit = strstr(name, " [");
+    if (unit != NULL && unit > name && name[length - 1] == ']') *unit = '\0';
+}
+
 static ps_status read_head(table *t) {
     free(t->head);
     PS_TRY(ps_string_copy(ps_text_skip_mark(t->row), &t->head));
     t->between = separator(t->head);
     t->columns = split(t->head, t->between, t->names);
     if (t->columns < 0) return wrong(t, "has more than 4000 columns");
+    for (int c = 0; c < t->columns; c++) drop_unit(t->names[c]);
+    t->split = find_column(t, "split");
     return find_step(t);
 }
 
@@ -140,13 +150,22 @@ static bool is_missing(const char *cell) {
     return false;
 }
 
+/* A row of the split "test" holds "test/loss". */
+static ps_status take_cell(table *t, const char *name, const char *split, int64_t step, const char *cell) {
+    char tag[600], *end;
+    double value = strtod(cell, &end);
+    if (split[0] != '\0') {
+        snprintf(tag, sizeof tag, "%.80s/%.500s", split, name);
+        name = tag;
+    }
+    return *end == '\0' ? ps_scalar_log_take(t->log, name, step, value) : ps_scalar_log_take_text(t->log, name);
+}
+
 static ps_status read_cells(table *t, int count, int64_t step) {
+    const char *split = t->split >= 0 && t->split < count ? t->cells[t->split] : "";
     for (int c = 0; c < t->columns && c < count; c++) {
-        char *end, *cell = t->cells[c];
-        if (c == t->step || is_missing(cell) || t->names[c][0] == '\0') continue;
-        double value = strtod(cell, &end);
-        if (*end == '\0') PS_TRY(ps_scalar_log_take(t->log, t->names[c], step, value));
-        else PS_TRY(ps_scalar_log_take_text(t->log, t->names[c]));
+        if (c == t->step || c == t->split || is_missing(t->cells[c]) || t->names[c][0] == '\0') continue;
+        PS_TRY(take_cell(t, t->names[c], split, step, t->cells[c]));
     }
     return PS_OK;
 }
