@@ -37,7 +37,7 @@ SAYS = {
     "src/data/dataset.c": RUNS + LOOKS, "src/data/choice.c": RUNS + LOOKS, "src/data/source.c": RUNS + LOOKS, "src/data/loader.c": RUNS + LOOKS, "src/probe/plant.c": RUNS + ["plant"],
     "src/probe/plant_combine.c": RUNS + ["plant"], "src/probe/plant_near_miss.c": RUNS + ["plant"], "src/probe/record.c": RUNS, "src/watch/screen.c": ["watch"],
     **{"src/trace/%s.c" % file: ["import"] for file in ("scalar_table", "scalar_json", "imported")},
-    "src/net/net.c": {"batch": RUNS + LOOKS}, "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],
+    "analysis/export/export.c": ["export"], "src/net/net.c": {"batch": RUNS + LOOKS}, "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],
 }
 STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 WORD = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
