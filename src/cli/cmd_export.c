@@ -39,7 +39,6 @@ const ps_command ps_command_export = {
         "  poolscope export runs/a\n"
         "  poolscope export runs/a --format npz,tensorboard --out exported\n"
         "  python3 -c 'import pandas; print(pandas.read_csv(\"runs/a/export/steps.csv\").tail())'\n"
-        "print(pandas.read_csv(\"runs/a/export/windows.csv\").groupby(\"layer\").mean())'\n"
         "  tensorboard --logdir exported\n",
     .options = options,
     .min_positional = 1,
