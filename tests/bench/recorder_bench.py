@@ -75,7 +75,7 @@ def main():
           "|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for level in WANTED:
-            measure(options, level, folder)
+            measure(options, level, os.path.join(folder, level))
 
 
 if __name__ == "__main__":
