@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +145,7 @@ static ps_status choose_measure(const ps_scalar_log *log, const char *text, int 
         return ps_fail(PS_ERR_USAGE,
                        "--measure: \"%.60s\" is no NAME=TAG whose name has at most 31 small letters, digits and _",
                        text);
-    *measure = (ps_trace_measure){.higher_is_better = true};
+    *measure = (ps_trace_measure){.higher_is_better = true, .chance = (double)NAN};
     memcpy(measure->name, text, length);
     PS_TRY(find_given(log, "measure", tag + 1, &run->measure[m]));
     say(measure->name, run->measure[m]);

@@ -85,27 +85,6 @@ static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_close_scope(trace);
 }
 
-static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
-    ps_trace_begin_object(trace, PS_KEY(HEADER, task));
-    ps_trace_add_text(trace, PS_KEY(TASK, name), task->name);
-    if (task->loss[0] != '\0') ps_trace_add_text(trace, PS_KEY(TASK, loss), task->loss);
-    ps_trace_begin_array(trace, PS_KEY(TASK, measures));
-    for (int m = 0; m < task->measures; m++) {
-        const ps_trace_measure *measure = &task->measure[m];
-        ps_trace_begin_object(trace, NULL);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, name), measure->name);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, unit), measure->unit);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, better),
-                          measure->higher_is_better ? PS_WORD(BETTER, HIGHER) : PS_WORD(BETTER, LOWER));
-        if (isnan(measure->chance)) ps_trace_add_null(trace, PS_KEY(MEASURE, chance));
-        else ps_trace_add_double(trace, PS_KEY(MEASURE, chance), measure->chance);
-        if (measure->rule[0] != '\0') ps_trace_add_text(trace, PS_KEY(MEASURE, rule), measure->rule);
-        ps_trace_close_scope(trace);
-    }
-    ps_trace_close_scope(trace);
-    ps_trace_close_scope(trace);
-}
-
 static void add_machine(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_begin_object(trace, PS_KEY(HEADER, machine));
     ps_trace_add_text(trace, PS_KEY(MACHINE, arch), run->arch);
@@ -267,7 +246,7 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run) {
     ps_trace_begin_record(trace, PS_RECORD_HEADER);
     add_run(trace, run);
     add_data(trace, run);
-    if (run->task != NULL) add_task(trace, run->task);
+    if (run->task != NULL) ps_trace_add_task(trace, run->task);
     add_machine(trace, run);
     add_model(trace, graph);
     ps_trace_add_whole(trace, PS_KEY(HEADER, window), (int64_t)probe->options.window);

@@ -5,6 +5,7 @@
 #include "core/version.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_format.h"
+#include "trace/trace_records.h"
 #include "trace/trace_schema.h"
 
 /* ---- what is checked ---- */
@@ -92,24 +93,6 @@ static void write_quantity(ps_trace_writer *trace, const ps_trace_quantity_line 
     ps_trace_close_scope(trace);
 }
 
-static void write_task(ps_trace_writer *trace, const ps_trace_task *task) {
-    ps_trace_begin_object(trace, PS_KEY(HEADER, task));
-    ps_trace_add_text(trace, PS_KEY(TASK, name), task->name);
-    ps_trace_begin_array(trace, PS_KEY(TASK, measures));
-    for (int m = 0; m < task->measures; m++) {
-        const ps_trace_measure *measure = &task->measure[m];
-        ps_trace_begin_object(trace, NULL);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, name), measure->name);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, unit), measure->unit);
-        ps_trace_add_text(trace, PS_KEY(MEASURE, better),
-                          measure->higher_is_better ? PS_WORD(BETTER, HIGHER) : PS_WORD(BETTER, LOWER));
-        ps_trace_add_null(trace, PS_KEY(MEASURE, chance));
-        ps_trace_close_scope(trace);
-    }
-    ps_trace_close_scope(trace);
-    ps_trace_close_scope(trace);
-}
-
 static void write_empty(ps_trace_writer *trace, const char *key) {
     ps_trace_begin_object(trace, key);
     ps_trace_close_scope(trace);
@@ -128,7 +111,7 @@ static ps_status write_header(ps_trace_writer *trace, const ps_imported *run, in
     for (int k = 0; k < run->pairing_count; k++) ps_trace_add_text(trace, run->pairing[2 * k], run->pairing[2 * k + 1]);
     ps_trace_close_scope(trace);
     write_empty(trace, PS_KEY(HEADER, data));
-    if (run->says_task) write_task(trace, &run->task);
+    if (run->says_task) ps_trace_add_task(trace, &run->task);
     write_empty(trace, PS_KEY(HEADER, machine));
     write_empty(trace, PS_KEY(HEADER, model));
     ps_trace_add_whole(trace, PS_KEY(HEADER, window), steps > 0 ? steps : 1);

@@ -116,3 +116,24 @@ ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char
     add_classes(writer, score);
     return ps_trace_end_record(writer);
 }
+
+void ps_trace_add_task(ps_trace_writer *writer, const ps_trace_task *task) {
+    ps_trace_begin_object(writer, PS_KEY(HEADER, task));
+    ps_trace_add_text(writer, PS_KEY(TASK, name), task->name);
+    if (task->loss[0] != '\0') ps_trace_add_text(writer, PS_KEY(TASK, loss), task->loss);
+    ps_trace_begin_array(writer, PS_KEY(TASK, measures));
+    for (int m = 0; m < task->measures; m++) {
+        const ps_trace_measure *measure = &task->measure[m];
+        ps_trace_begin_object(writer, NULL);
+        ps_trace_add_text(writer, PS_KEY(MEASURE, name), measure->name);
+        ps_trace_add_text(writer, PS_KEY(MEASURE, unit), measure->unit);
+        ps_trace_add_text(writer, PS_KEY(MEASURE, better),
+                          measure->higher_is_better ? PS_WORD(BETTER, HIGHER) : PS_WORD(BETTER, LOWER));
+        if (isnan(measure->chance)) ps_trace_add_null(writer, PS_KEY(MEASURE, chance));
+        else ps_trace_add_double(writer, PS_KEY(MEASURE, chance), measure->chance);
+        if (measure->rule[0] != '\0') ps_trace_add_text(writer, PS_KEY(MEASURE, rule), measure->rule);
+        ps_trace_close_scope(writer);
+    }
+    ps_trace_close_scope(writer);
+    ps_trace_close_scope(writer);
+}

@@ -16,6 +16,9 @@ typedef struct {
     uint64_t count;
 } ps_trace_score;
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score);
+/* The header's task with its measures, inside the record that is being written; empty texts are left out, and a chance
+ * that is NaN is null. */
+void ps_trace_add_task(ps_trace_writer *writer, const ps_trace_task *task);
 /* Of the probe images, in evaluation mode and with batch statistics; what is not known is left out. */
 typedef struct {
     double eval, batch;

@@ -14,6 +14,7 @@ import zlib
 
 sys.dont_write_bytecode = True
 import tap
+from event_crc import masked_crc
 from tap import TINY, must, records, report, run
 
 LAYERS = ["conv/1", 'strange "name", with ü✓ and\t..', "last"]
@@ -245,16 +246,6 @@ else:
 must("export", "made", "--format", "tensorboard", "--out", "board")
 
 
-def crc(data):
-    value = 0xFFFFFFFF
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-    value ^= 0xFFFFFFFF
-    return ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
 def fields(data):
     """Number and value of the fields of a message."""
     def varint(at):
@@ -286,7 +277,7 @@ def board(*name):
     while data:
         (length,) = struct.unpack("<Q", data[:8])
         body = data[12:12 + length]
-        assert struct.unpack("<I", data[8:12])[0] == crc(data[:8]) and struct.unpack("<I", data[12 + length:16 + length])[0] == crc(body)
+        assert struct.unpack("<I", data[8:12])[0] == masked_crc(data[:8]) and struct.unpack("<I", data[12 + length:16 + length])[0] == masked_crc(body)
         data = data[16 + length:]
         event = dict(fields(body))
         version = version or event.get(3)

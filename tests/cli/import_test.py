@@ -7,17 +7,8 @@ import sys
 
 sys.dont_write_bytecode = True
 import tap
+from event_crc import masked_crc
 from tap import must, records, report, run
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def varint(value):
@@ -40,7 +31,7 @@ def event(step, **values):
 
 def record(data):
     length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", crc32c(length)) + data + struct.pack("<I", crc32c(data))
+    return length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data))
 
 
 def write(name, content):
@@ -53,7 +44,7 @@ FIRST = record(b"\x09" + struct.pack("<d", 1e9) + part(3, b"brain.Event:2"))
 FLOAT = b"\x08\x01" + part(2, b"") + part(5, struct.pack("<f", 0.75))  # a tensor of one 32-bit float
 DOUBLE = b"\x08\x02" + part(2, b"") + part(4, struct.pack("<d", 0.25))  # one of 64 bits, by its bytes
 TEXT = b"\x08\x07" + part(2, b"") + part(8, b"a text")
-report(crc32c(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF, "the checksum here is CRC-32C (by its check value)")
+report(masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF, "the checksum here is CRC-32C (by its check value)")
 
 # ---- event files ----
 log = FIRST + b"".join(record(event(step, **{"train/loss": 2.0 - step / 100, "lr": 0.1})) for step in range(0, 100, 10))
@@ -201,7 +192,7 @@ write("none/x.txt", b"")
 refused("a folder without event files", ["tfevents"], "none")
 write("bad1", log[:40] + bytes([log[40] ^ 1]) + log[41:])
 refused("a byte that was changed", ["record", "checksum"], "bad1")
-write("bad2", struct.pack("<Q", 1 << 60) + struct.pack("<I", crc32c(struct.pack("<Q", 1 << 60))) + bytes(40))
+write("bad2", struct.pack("<Q", 1 << 60) + struct.pack("<I", masked_crc(struct.pack("<Q", 1 << 60))) + bytes(40))
 refused("a record of an exabyte", ["256 MiB"], "bad2")
 write("bad3", struct.pack("<Q", 1 << 60) + bytes(44))
 refused("a length whose checksum does not hold", ["length", "checksum"], "bad3")
