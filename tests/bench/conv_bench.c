@@ -268,9 +268,9 @@ static void ours_run(const ours *u, ps_conv_pass pass) {
     else ps_conv_backward_weights(&u->plan, u->x, u->y, u->w, NULL, u->workspace, u->pool);
 }
 
-/* OpenMP's threads spin for a while after their work; ours must not share the cores with them. */
+/* OpenMP's threads spin for some milliseconds after their work; ours must not share the cores with them. */
 static void let_spinning_end(void) {
-    struct timespec pause = {0, 4000000};
+    struct timespec pause = {0, 20000000};
     nanosleep(&pause, NULL);
 }
 
