@@ -5,6 +5,7 @@
 
 #include "kernels/attention_simd.h"
 #include "kernels/gemm.h"
+#include "kernels/keep_simd.h"
 #include "parallel/reduce.h"
 
 /* Queries of a block, so that its scores stay in a near cache. */
@@ -84,7 +85,7 @@ static void draw_factors(const run *r, const piece *p, size_t query) {
     double share = r->a->dropout;
     float scale = share < 1 ? (float)(1.0 / (1.0 - share)) : 0.0f;
     uint64_t first = ((uint64_t)p->pair * r->positions + p->first + query) * r->positions;
-    PS_SIMD_SELECT(ps_attention_factors)(r->a->key, first, r->positions, (float)share, scale, p->factors);
+    PS_SIMD_SELECT(ps_keep_factors)(r->a->key, first, r->positions, (float)share, scale, p->factors);
 }
 
 static void forward_pair(void *context, size_t pair, int worker) {

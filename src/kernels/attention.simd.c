@@ -51,62 +51,6 @@ void PS_SIMD_NAME(ps_attention_weigh)(float *scores, size_t rows, size_t columns
     }
 }
 
-/* Philox 4x32-10 of core/rng.c, a vector of counters at a time. */
-typedef unsigned vu __attribute__((vector_size(4 * LANES)));
-#define LANE_ITSELF(lane, bit) (lane) + 0 * (bit)
-#define LANE_NUMBERS EVERY_LANE(LANE_ITSELF, 0)
-typedef struct {
-    vu low, high;
-} wide_product;
-
-#if defined(PS_ISA_avx512)
-INLINE wide_product multiply(vu a, unsigned by) {
-    __m512i factor = _mm512_set1_epi32((int)by), even = _mm512_mul_epu32((__m512i)a, factor),
-            odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
-    return (wide_product){(vu)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)),
-                          (vu)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd)};
-}
-#elif defined(PS_ISA_avx2)
-INLINE wide_product multiply(vu a, unsigned by) {
-    __m256i factor = _mm256_set1_epi32((int)by), even = _mm256_mul_epu32((__m256i)a, factor),
-            odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
-    return (wide_product){(vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa),
-                          (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa)};
-}
-#else
-typedef uint64_t vl __attribute__((vector_size(8 * LANES)));
-INLINE wide_product multiply(vu a, unsigned by) {
-    vl product = __builtin_convertvector(a, vl) * by;
-    return (wide_product){__builtin_convertvector(product, vu), __builtin_convertvector(product >> 32, vu)};
-}
-#endif
-
-INLINE vu draw(ps_rng_key key, uint64_t first) {
-    static const vu lane = LANE_NUMBERS;
-    vu low = lane + (unsigned)first; /* where it overflows, the upper word is one more */
-    vu c[4] = {low, (unsigned)(first >> 32) - (vu)(low < lane), {0}, {0}};
-    unsigned k0 = key.word[0], k1 = key.word[1];
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        wide_product a = multiply(c[0], 0xD2511F53u), b = multiply(c[2], 0xCD9E8D57u);
-        c[0] = b.high ^ c[1] ^ k0;
-        c[2] = a.high ^ c[3] ^ k1;
-        c[1] = b.low;
-        c[3] = a.low;
-    }
-    return c[0];
-}
-
-/* 24 bits of a number below p 2^24, all of which floats have exactly, as p 2^24 is. */
-void PS_SIMD_NAME(ps_attention_factors)(ps_rng_key key, uint64_t first, size_t count, float p, float scale,
-                                        float *factor) {
-    vf limit = splat(p * 0x1p24f);
-    for (size_t j = 0; j < count; j += LANES) {
-        vf drawn = __builtin_convertvector((vi)(draw(key, first + j) >> 8), vf);
-        store_upto(factor + j, pick(drawn < limit, splat(0.0f), splat(scale)), (int)(count - j));
-    }
-}
-
 void PS_SIMD_NAME(ps_attention_multiply)(const float *factor, size_t count, float *weights) {
     for (size_t j = 0; j < count; j++) weights[j] *= factor[j];
 }

@@ -3,18 +3,13 @@
 #define PS_KERNELS_ATTENTION_SIMD_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#include "core/rng.h"
 #include "kernels/simd.h"
 
 /* Scores become weights. kept [rows][2]: the largest scaled score of each row and one over its sum, which `again` reads
  * instead of finding them. */
 PS_SIMD_DECLARE(void, ps_attention_weigh, float *scores, size_t rows, size_t columns, float scale, float *kept,
                 int again);
-/* factor[i] = 0 or `scale`, for the numbers that ps_rng_uniform draws from index `first` on. */
-PS_SIMD_DECLARE(void, ps_attention_factors, ps_rng_key key, uint64_t first, size_t count, float p, float scale,
-                float *factor);
 PS_SIMD_DECLARE(void, ps_attention_multiply, const float *factor, size_t count, float *weights);
 /* A row of weights p becomes f p, and the gradients g of these become those of the scores, (f p g - p mean) scale.
  * factor NULL: 1. */

@@ -2,6 +2,7 @@
  * probability 1 - p and scaled by 1 / (1 - p), or all become 0. The choice is a function of the call's key and the
  * sample's place in the batch, so forward and backward agree without storing it. A factor of 0 multiplies (it does not
  * select), so NaN survives. */
+#include "kernels/keep.h"
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
@@ -20,42 +21,24 @@ static bool active(const ps_layer_call *call) {
     return call->mode == PS_MODE_TRAIN && ((const path_config *)call->config)->p > 0;
 }
 
-static float factor(const ps_layer_call *call, size_t sample) {
+/* x times the samples' factors. */
+static void scale_samples(const ps_layer_call *call, const float *x, bool add, float *y) {
     double p = ((const path_config *)call->config)->p;
-    return ps_rng_uniform(call->key, sample) < (float)p || p >= 1 ? 0.0f : (float)(1.0 / (1.0 - p));
-}
-
-static void scale_image(const ps_layer_call *call, size_t image, const float *from, bool add, float *to) {
-    size_t count = ps_shape_elements(ps_shape_with_batch(call->out_shape, 1)), first = image * count;
-    float by = factor(call, image);
-    if (add)
-        for (size_t i = first; i < first + count; i++) to[i] += from[i] * by;
-    else
-        for (size_t i = first; i < first + count; i++) to[i] = from[i] * by;
-}
-
-static void forward_image(void *context, size_t image, int worker) {
-    (void)worker;
-    const ps_layer_call *call = context;
-    scale_image(call, image, call->x[0], false, call->y);
-}
-
-static void backward_image(void *context, size_t image, int worker) {
-    (void)worker;
-    const ps_layer_call *call = context;
-    scale_image(call, image, call->dy, call->accumulate[0], call->dx[0]);
+    ps_keep keep = {call->key, (float)p, p < 1 ? (float)(1.0 / (1.0 - p)) : 0.0f};
+    size_t count = ps_shape_elements(ps_shape_with_batch(call->out_shape, 1));
+    ps_keep_scale_blocks(&keep, x, (size_t)call->out_shape.n, count, add, y, call->threads);
 }
 
 static void path_forward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    if (active(call)) ps_threads_run(call->threads, (size_t)call->out_shape.n, forward_image, (void *)call);
+    if (active(call)) scale_samples(call, call->x[0], false, call->y);
     else if (call->y != call->x[0]) ps_vector_copy(call->x[0], count, call->y, call->threads);
 }
 
 static void path_backward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     if (call->dx[0] == NULL) return;
-    if (active(call)) ps_threads_run(call->threads, (size_t)call->out_shape.n, backward_image, (void *)call);
+    if (active(call)) scale_samples(call, call->dy, call->accumulate[0], call->dx[0]);
     else if (call->accumulate[0]) ps_vector_add(call->dx[0], call->dy, count, call->dx[0], call->threads);
     else if (call->dx[0] != call->dy) ps_vector_copy(call->dy, count, call->dx[0], call->threads);
 }

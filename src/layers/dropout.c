@@ -5,13 +5,12 @@
  * Dropout3d), by the number of sample and channel. */
 #include "core/json.h"
 #include "core/memory.h"
+#include "kernels/keep.h"
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
 #include "layers/rounding.h"
 #include "layers/tangent.h"
-
-enum { GRAIN = 1 << 14 };
 
 typedef struct {
     double given;
@@ -36,12 +35,6 @@ static ps_status dropout_complete(void *config_, const char *where) {
 
 static bool active(const ps_layer_call *call) {
     return call->mode == PS_MODE_TRAIN && ((const dropout_config *)call->config)->p > 0.0f;
-}
-
-static void split(const ps_layer_call *call, size_t chunk, size_t *first, size_t *end) {
-    size_t count = ps_shape_elements(call->out_shape), chunks = ps_threads_chunks(count, GRAIN);
-    *first = ps_threads_chunk_start(count, chunks, chunk);
-    *end = ps_threads_chunk_start(count, chunks, chunk + 1);
 }
 
 /* save: factors [n][c] of whole channels. */
@@ -81,29 +74,11 @@ static void scale_channels(const ps_layer_call *call) {
     ps_threads_run(call->threads, rows, scale_row, (void *)call);
 }
 
-static float factor(const ps_layer_call *call, size_t index) {
+/* x times the elements' factors. */
+static void scale_elements(const ps_layer_call *call, const float *x, bool add, float *y) {
     const dropout_config *config = call->config;
-    return ps_rng_uniform(call->key, index) < config->p ? 0.0f : config->scale;
-}
-
-static void forward_chunk(void *context, size_t chunk, int worker) {
-    (void)worker;
-    const ps_layer_call *call = context;
-    size_t first, end;
-    split(call, chunk, &first, &end);
-    for (size_t i = first; i < end; i++) call->y[i] = call->x[0][i] * factor(call, i);
-}
-
-static void backward_chunk(void *context, size_t chunk, int worker) {
-    (void)worker;
-    const ps_layer_call *call = context;
-    size_t first, end;
-    float *dx = call->dx[0];
-    split(call, chunk, &first, &end);
-    if (call->accumulate[0])
-        for (size_t i = first; i < end; i++) dx[i] += call->dy[i] * factor(call, i);
-    else
-        for (size_t i = first; i < end; i++) dx[i] = call->dy[i] * factor(call, i);
+    ps_keep keep = {call->key, config->p, config->scale};
+    ps_keep_scale(&keep, x, ps_shape_elements(call->out_shape), add, y, call->threads);
 }
 
 static void dropout_forward(const ps_layer_call *call) {
@@ -113,8 +88,7 @@ static void dropout_forward(const ps_layer_call *call) {
         forward.dy = NULL;
         draw_channels(call);
         scale_channels(&forward);
-    } else if (active(call))
-        ps_threads_run(call->threads, ps_threads_chunks(count, GRAIN), forward_chunk, (void *)call);
+    } else if (active(call)) scale_elements(call, call->x[0], false, call->y);
     else if (call->y != call->x[0]) ps_vector_copy(call->x[0], count, call->y, call->threads);
 }
 
@@ -122,7 +96,7 @@ static void dropout_backward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     if (call->dx[0] == NULL) return;
     if (active(call) && ((const dropout_config *)call->config)->channels) scale_channels(call);
-    else if (active(call)) ps_threads_run(call->threads, ps_threads_chunks(count, GRAIN), backward_chunk, (void *)call);
+    else if (active(call)) scale_elements(call, call->dy, call->accumulate[0], call->dx[0]);
     else if (call->accumulate[0]) ps_vector_add(call->dx[0], call->dy, count, call->dx[0], call->threads);
     else if (call->dx[0] != call->dy) ps_vector_copy(call->dy, count, call->dx[0], call->threads);
 }

@@ -1,4 +1,4 @@
-/* The attention kernel: its random factors against core/rng.h, and blocks of queries against the formula in double. */
+/* The attention kernel: blocks of queries against the formula in double. */
 #include "kernels/attention.h"
 
 #include <math.h>
@@ -11,23 +11,6 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
-#include "kernels/attention_simd.h"
-
-/* Across the end of the lower word of the index, and in rows that fill no vector. */
-static void factors_are_those_of_the_generator(void **state) {
-    (void)state;
-    ps_rng_key key = ps_rng_key_of(7, "factors");
-    const uint64_t first[] = {0, 5, (1ull << 32) - 19, (1ull << 40) + 3};
-    float factor[71];
-    for (size_t f = 0; f < sizeof first / sizeof *first; f++)
-        for (size_t count = 1; count <= 70; count += 23) {
-            factor[count] = 17.0f;
-            PS_SIMD_SELECT(ps_attention_factors)(key, first[f], count, 0.3f, 1.5f, factor);
-            for (size_t i = 0; i < count; i++)
-                assert_true(factor[i] == (ps_rng_uniform(key, first[f] + i) < 0.3f ? 0.0f : 1.5f));
-            assert_true(factor[count] == 17.0f); /* nothing past the end */
-        }
-}
 
 /* Weights of one query in double. */
 static void weights_of(const ps_attention *a, const float *qkv, int sample, int head, int query, double *p) {
@@ -78,7 +61,6 @@ static void long_rows_are_weighed_as_in_double(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(factors_are_those_of_the_generator),
-                                       cmocka_unit_test(long_rows_are_weighed_as_in_double)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_rows_are_weighed_as_in_double)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
