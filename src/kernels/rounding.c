@@ -1,6 +1,7 @@
 #include "kernels/rounding.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -55,6 +56,7 @@ void ps_rounding_largest(const float *x, size_t positions, int c, float *most, p
 typedef struct {
     const ps_rounding_reach *reach;
     int od, oh, ow;
+    bool depthwise;
 } spread_job;
 
 enum { BLOCK = 64 }; /* positions of a line worked out together */
@@ -99,19 +101,46 @@ static void find_reach(const ps_rounding_reach *r, int group, block *b) {
 }
 
 static void spread_block(const ps_rounding_reach *r, size_t line, int ow, int group, const block *b) {
-    size_t k = (size_t)(r->shape->k / r->shape->groups), first = (size_t)group * k;
-    for (int i = 0; i < b->count; i++) {
-        size_t at = (line * (size_t)ow + (size_t)(b->first + i)) * (size_t)r->shape->k + first;
-        ps_rounding_spread_job row = {.norm = (float)sqrt(b->squares[i]),
-                                      .moved = b->moved[i],
-                                      .factor = r->factor,
-                                      .added_to = r->start != NULL ? r->added_to + at : NULL,
-                                      .start = r->start != NULL ? r->start + at : NULL,
-                                      .row = r->row + first,
-                                      .row_moved = r->moved != NULL ? r->row_moved + first : NULL,
-                                      .bias = r->bias != NULL ? r->bias + first : NULL,
-                                      .bound = r->bound + at};
-        PS_SIMD_SELECT(ps_rounding_spread_row)(&row, k);
+    size_t step = (size_t)r->shape->k, k = step / (size_t)r->shape->groups, first = (size_t)group * k;
+    size_t at = (line * (size_t)ow + (size_t)b->first) * step + first;
+    ps_rounding_spread_job row = {.factor = r->factor,
+                                  .added_to = r->start != NULL ? r->added_to + at : NULL,
+                                  .start = r->start != NULL ? r->start + at : NULL,
+                                  .row = r->row + first,
+                                  .row_moved = r->moved != NULL ? r->row_moved + first : NULL,
+                                  .bias = r->bias != NULL ? r->bias + first : NULL,
+                                  .bound = r->bound + at};
+    PS_SIMD_SELECT(ps_rounding_spread_rows)(&row, b->squares, b->moved, (size_t)b->count, step, k);
+}
+
+/* ---- Of a depthwise convolution: each channel has a reach of its own; they are worked out side by side ---- */
+
+static bool is_depthwise(const ps_conv_shape *s) { return s->groups > 1 && s->c == s->groups && s->k == s->groups; }
+
+/* The taps that find a source, which lie next to each other, and the source of the first. */
+static size_t taps_within(int out, int stride, int pad, int dilation, int taps, int size, size_t *first) {
+    int tap = 0, end = taps;
+    while (tap < end && source(out, stride, pad, tap, dilation, size) < 0) tap++;
+    while (end > tap && source(out, stride, pad, end - 1, dilation, size) < 0) end--;
+    *first = end > tap ? (size_t)source(out, stride, pad, tap, dilation, size) : 0;
+    return (size_t)(end - tap);
+}
+
+static void depthwise_line(const ps_rounding_reach *r, size_t line, const block *at, int ow) {
+    const ps_conv_shape *s = r->shape;
+    size_t c = (size_t)s->c, d, h, w;
+    ps_rounding_depthwise_job job = {.row = r->row, .bias = r->bias, .factor = r->factor};
+    job.step[2] = (size_t)s->dilation_w * c;
+    job.step[1] = (size_t)s->dilation_h * (size_t)s->w * c;
+    job.step[0] = (size_t)s->dilation_d * (size_t)s->h * (size_t)s->w * c;
+    job.taps[0] = taps_within(at->d, s->stride_d, s->pad_d, s->dilation_d, s->kd, s->d, &d);
+    job.taps[1] = taps_within(at->h, s->stride_h, s->pad_h, s->dilation_h, s->kh, s->h, &h);
+    size_t from = (((size_t)at->n * (size_t)s->d + d) * (size_t)s->h + h) * (size_t)s->w;
+    for (int o = 0; o < ow; o++) {
+        job.taps[2] = taps_within(o, s->stride_w, s->pad_w, s->dilation_w, s->kw, s->w, &w);
+        job.x = r->norm + (from + w) * c;
+        job.bound = r->bound + (line * (size_t)ow + (size_t)o) * c;
+        PS_SIMD_SELECT(ps_rounding_spread_depthwise)(&job, c);
     }
 }
 
@@ -122,6 +151,10 @@ static void spread_line(void *context, size_t line, int worker) {
     block b = {.h = (int)(line % (size_t)job->oh),
                .d = (int)(line / (size_t)job->oh % (size_t)job->od),
                .n = (int)(line / (size_t)job->oh / (size_t)job->od)};
+    if (job->depthwise) {
+        depthwise_line(job->reach, line, &b, job->ow);
+        return;
+    }
     for (b.first = 0; b.first < job->ow; b.first += BLOCK) {
         b.count = job->ow - b.first < BLOCK ? job->ow - b.first : BLOCK;
         for (int group = 0; group < job->reach->shape->groups; group++) {
@@ -134,6 +167,7 @@ static void spread_line(void *context, size_t line, int worker) {
 void ps_rounding_spread(const ps_rounding_reach *reach, ps_threads *threads) {
     const ps_conv_shape *s = reach->shape;
     spread_job job = {.reach = reach, .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s)};
+    job.depthwise = is_depthwise(s) && reach->moved == NULL && reach->start == NULL;
     ps_threads_run(threads, (size_t)s->n * (size_t)job.od * (size_t)job.oh, spread_line, &job);
 }
 
@@ -152,8 +186,11 @@ void ps_rounding_conv(const ps_conv_shape *s, const float *x, const float *w, co
     float *row = workspace, *norm = (float *)((char *)workspace + rounded(k * sizeof(float))),
           factor = ps_rounding_of_sum((double)terms);
     ps_rounding_row_norms(w, k, terms, factor, row);
-    ps_rounding_norms(x, positions_of(s), s->groups, s->c / s->groups, norm, threads);
-    ps_rounding_reach reach = {.shape = s, .norm = norm, .row = row, .bias = bias, .factor = factor, .bound = bound};
+    /* The norm of one value is its size, and squared alike: no pass for that. */
+    bool depthwise = is_depthwise(s);
+    if (!depthwise) ps_rounding_norms(x, positions_of(s), s->groups, s->c / s->groups, norm, threads);
+    ps_rounding_reach reach = {
+        .shape = s, .norm = depthwise ? x : norm, .row = row, .bias = bias, .factor = factor, .bound = bound};
     ps_rounding_spread(&reach, threads);
 }
 
@@ -178,13 +215,26 @@ void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_threads 
 
 /* ---- What enters a gate ---- */
 
-enum { VECTORS = 4, PARTS = 4 };
+/* A chunk's part: SUMS vectors of doubles, their running ones and the EXTREMES in single precision. */
+enum { VECTORS = 4, SUMS = 2, EXTREMES = 3 };
+
+static size_t part_bytes(size_t width) {
+    return rounded(width * (SUMS * (sizeof(double) + sizeof(float)) + EXTREMES * sizeof(float)));
+}
 
 typedef struct {
     const ps_rows *rows;
     ps_rounding_entry_job job;
-    float *parts; /* [chunks][PARTS][width]; NULL: bounds are wanted */
+    char *parts; /* [chunks] of part_bytes; NULL: bounds are wanted */
 } entry_run;
+
+static double *part_sums(const entry_run *run, size_t chunk) {
+    return (double *)(run->parts + chunk * part_bytes(run->rows->width));
+}
+
+static float *part_extremes(const entry_run *run, size_t chunk) {
+    return (float *)(part_sums(run, chunk) + SUMS * run->rows->width);
+}
 
 static void entry_task(void *context, size_t chunk, int worker) {
     (void)worker;
@@ -192,20 +242,17 @@ static void entry_task(void *context, size_t chunk, int worker) {
     ps_rounding_entry_job job = run->job;
     size_t width = run->rows->width;
     if (run->parts != NULL) {
-        job.low = run->parts + chunk * PARTS * width;
-        job.high = job.low + width, job.sum = job.high + width, job.squares = job.sum + width;
-        for (size_t j = 0; j < width; j++) {
-            job.low[j] = job.high[j] = -INFINITY;
-            job.sum[j] = job.squares[j] = 0;
-        }
+        job.sums = part_sums(run, chunk);
+        job.low = part_extremes(run, chunk);
+        job.high = job.low + width, job.most = job.high + width, job.running = job.most + width;
     }
     PS_SIMD_SELECT(ps_rounding_entry_chunk)
     (&job, ps_rows_chunk_start(run->rows, chunk), ps_rows_chunk_start(run->rows, chunk + 1));
 }
 
 /* wide: VECTORS vectors of a wide row. */
-static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wide, float *bound, float *parts,
-                      ps_threads *threads) {
+static entry_run run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wide, float *bound, char *parts,
+                           ps_threads *threads) {
     entry_run run = {.rows = rows, .parts = parts};
     run.job = (ps_rounding_entry_job){.width = rows->width,
                                       .x = e->x,
@@ -223,48 +270,59 @@ static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wi
         run.job.mean = mean, run.job.scale = scale, run.job.beta = beta, run.job.size = size;
     }
     ps_threads_run(threads, rows->chunks, entry_task, &run);
+    return run;
 }
 
-/* Workspace: the vectors, then the chunks' parts. */
+/* Workspace: the vectors, then the chunks' parts; both where lines of memory begin. */
 size_t ps_rounding_entry_bytes(ps_shape shape) {
     ps_rows r = ps_rows_of(shape);
-    return (VECTORS + PARTS * r.chunks) * r.width * sizeof(float);
+    return PS_ALIGNMENT + rounded(VECTORS * r.width * sizeof(float)) + r.chunks * part_bytes(r.width);
 }
+
+static char *aligned(void *workspace) { return (char *)workspace + (-(uintptr_t)workspace) % PS_ALIGNMENT; }
 
 void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *threads) {
     ps_rows rows = ps_rows_of(entry->shape);
-    run_entry(entry, &rows, workspace, bound, NULL, threads);
+    run_entry(entry, &rows, (float *)aligned(workspace), bound, NULL, threads);
 }
 
 /* NaN wins and stays, as in the loops. */
 static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
 
-static float largest_of_channel(const ps_rows *rows, const float *parts, size_t c) {
-    float most = -INFINITY;
-    for (size_t chunk = 0; chunk < rows->chunks; chunk++)
-        for (size_t j = c; j < rows->width; j += rows->c) most = larger(most, parts[chunk * PARTS * rows->width + j]);
-    return most;
+static void find_largest(const entry_run *run, size_t vector, float *out) {
+    const ps_rows *rows = run->rows;
+    for (size_t c = 0; c < rows->c; c++) out[c] = -INFINITY;
+    for (size_t chunk = 0; chunk < rows->chunks; chunk++) {
+        const float *found = part_extremes(run, chunk) + vector * rows->width;
+        for (size_t j = 0; j < rows->width; j += rows->c)
+            for (size_t c = 0; c < rows->c; c++) out[c] = larger(out[c], found[j + c]);
+    }
 }
 
-static double sum_of_channel(const ps_rows *rows, const float *parts, size_t c) {
-    double sum[PS_ROWS_MAX_CHUNKS] = {0};
-    for (size_t chunk = 0; chunk < rows->chunks; chunk++)
-        for (size_t j = c; j < rows->width; j += rows->c) sum[chunk] += (double)parts[chunk * PARTS * rows->width + j];
-    ps_reduce_doubles(sum, rows->chunks, 1, 1);
-    return sum[0];
+/* The first part's sums [SUMS][width], of which [c] each count: over the chunks along the tree, then over the folds. */
+static const double *add_parts(const entry_run *run) {
+    const ps_rows *rows = run->rows;
+    double *total = part_sums(run, 0);
+    ps_reduce_doubles(total, rows->chunks, part_bytes(rows->width) / sizeof(double), SUMS * rows->width);
+    for (size_t s = 0; s < SUMS; s++)
+        for (size_t j = rows->c; j < rows->width; j++)
+            total[s * rows->width + j % rows->c] += total[s * rows->width + j];
+    return total;
 }
 
-void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
-                       ps_threads *threads) {
+void ps_rounding_edges(const ps_rounding_entry *entry, ps_rounding_extremes out, void *workspace, ps_threads *threads) {
     ps_rows rows = ps_rows_of(entry->shape);
-    float *wide = workspace, *parts = wide + VECTORS * rows.width;
+    float *wide = (float *)aligned(workspace);
+    char *parts = (char *)wide + rounded(VECTORS * rows.width * sizeof(float));
     double n = rows.batch_rows;
-    run_entry(entry, &rows, wide, NULL, parts, threads);
+    entry_run run = run_entry(entry, &rows, wide, NULL, parts, threads);
+    find_largest(&run, 0, out.low);
+    find_largest(&run, 1, out.high);
+    find_largest(&run, 2, out.most);
+    const double *sum = add_parts(&run), *squares = sum + rows.width;
     for (size_t c = 0; c < rows.c; c++) {
-        low[c] = largest_of_channel(&rows, parts, c);
-        high[c] = largest_of_channel(&rows, parts + rows.width, c);
-        double mean = sum_of_channel(&rows, parts + 2 * rows.width, c) / n,
-               found = sum_of_channel(&rows, parts + 3 * rows.width, c) / n - mean * mean;
-        variance[c] = found < 0 ? 0.0f : (float)found;
+        double mean = sum[c] / n, found = squares[c] / n - mean * mean;
+        out.squares[c] = squares[c];
+        out.variance[c] = found < 0 ? 0.0f : (float)found;
     }
 }

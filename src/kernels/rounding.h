@@ -49,7 +49,7 @@ void ps_rounding_largest(const float *x, size_t positions, int c, float *most, p
  * one of both is 0. */
 typedef struct {
     const ps_conv_shape *shape;
-    const float *norm;     /* [n][d][h][w][groups] */
+    const float *norm;     /* [n][d][h][w][groups]; of either sign, as the values of a depthwise convolution are */
     const float *moved;    /* [n][d][h][w]; NULL: exact */
     const float *added_to; /* [n][od][oh][ow][k], and its bound; both NULL: to nothing */
     const float *start;
@@ -81,9 +81,13 @@ typedef struct {
 } ps_rounding_entry;
 /* The bound of v for every element, or of what leaves. workspace of both: ps_rounding_entry_bytes. */
 void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *threads);
-/* low[c], high[c]: the largest v - bound and v + bound of each channel; NaN where a value is NaN. variance[c]: of v. */
-void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
-                       ps_threads *threads);
+/* Of each channel [c]: the largest v - bound, v + bound and v itself, NaN where a value is NaN; the variance of v and
+ * the sum of its squares (as accurate as kernels/pointwise.h's). All are overwritten. */
+typedef struct {
+    float *low, *high, *most, *variance;
+    double *squares;
+} ps_rounding_extremes;
+void ps_rounding_edges(const ps_rounding_entry *entry, ps_rounding_extremes out, void *workspace, ps_threads *threads);
 size_t ps_rounding_entry_bytes(ps_shape shape);
 
 #endif

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 
 #include "kernels/rounding_simd.h"
 #include "kernels/rows_simd.h"
@@ -64,6 +65,48 @@ void PS_SIMD_NAME(ps_rounding_spread_row)(const ps_rounding_spread_job *job, siz
     else spread(job, count, 0, 0, 0);
 }
 
+void PS_SIMD_NAME(ps_rounding_spread_rows)(const ps_rounding_spread_job *first, const double *squares,
+                                           const float *moved, size_t positions, size_t step, size_t count) {
+    ps_rounding_spread_job job = *first;
+    for (size_t i = 0; i < positions; i++) {
+        job.norm = (float)sqrt(squares[i]);
+        job.moved = moved[i];
+        PS_SIMD_NAME(ps_rounding_spread_row)(&job, count);
+        job.bound += step;
+        if (job.start) job.start += step, job.added_to += step;
+    }
+}
+
+enum { DEPTHWISE = 64 }; /* channels whose sums are under way */
+
+PS_INLINE void add_depthwise(const ps_rounding_depthwise_job *job, size_t channel, size_t length, double *squares) {
+    for (size_t d = 0; d < job->taps[0]; d++)
+        for (size_t h = 0; h < job->taps[1]; h++)
+            for (size_t w = 0; w < job->taps[2]; w++) {
+                const float *x = job->x + channel + d * job->step[0] + h * job->step[1] + w * job->step[2];
+                for (size_t j = 0; j < length; j++) squares[j] += (double)x[j] * (double)x[j];
+            }
+}
+
+PS_INLINE void spread_depthwise(const ps_rounding_depthwise_job *job, size_t channel, size_t length) {
+    const float *row = job->row + channel, *bias = job->bias ? job->bias + channel : NULL;
+    float *bound = job->bound + channel, factor = job->factor;
+    double squares[DEPTHWISE] = {0};
+    add_depthwise(job, channel, length, squares);
+#pragma GCC ivdep
+    for (size_t j = 0; j < length; j++) {
+        float norm = (float)sqrt(squares[j]), own = bias ? fabsf(bias[j]) : 0.0f;
+        bound[j] = norm * row[j] + (norm > 0 ? factor * own : 0.0f);
+    }
+}
+
+/* The same loops for a constant length, which stay in registers. */
+void PS_SIMD_NAME(ps_rounding_spread_depthwise)(const ps_rounding_depthwise_job *job, size_t count) {
+    size_t channel = 0;
+    for (; channel + DEPTHWISE <= count; channel += DEPTHWISE) spread_depthwise(job, channel, DEPTHWISE);
+    if (channel < count) spread_depthwise(job, channel, count - channel);
+}
+
 /* NaN wins and stays. */
 PS_INLINE float larger(float a, float b) { return (b > a) | (b != b) ? b : a; }
 
@@ -75,8 +118,8 @@ PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t len
     const float *own_bound = bounded ? job->x_bound + at : NULL;
     const float *other_bound = residual && bounded ? job->residual_bound + at : NULL;
     const float *mean = job->mean, *scale = job->scale, *beta = job->beta, *size = job->size;
-    float *bound = edges ? NULL : job->bound + at, *low = job->low, *high = job->high;
-    float *sum = job->sum, *squares = job->squares, least = job->rectified ? 0.0f : -INFINITY;
+    float *bound = edges ? NULL : job->bound + at, *low = job->low, *high = job->high, *most = job->most;
+    float *sum = job->running, *squares = edges ? sum + job->width : NULL, least = job->rectified ? 0.0f : -INFINITY;
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
         float v = x[j], b = bounded ? own_bound[j] : 0.0f;
@@ -91,6 +134,7 @@ PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t len
         if (edges) {
             low[j] = larger(low[j], v - b);
             high[j] = larger(high[j], v + b);
+            most[j] = larger(most[j], v);
             sum[j] += v;
             squares[j] += v * v;
         } else {
@@ -99,10 +143,22 @@ PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t len
     }
 }
 
+static void begin_edges(const ps_rounding_entry_job *job) {
+    for (size_t j = 0; j < job->width; j++) job->low[j] = job->high[j] = job->most[j] = -INFINITY;
+    memset(job->running, 0, 2 * job->width * sizeof *job->running);
+    memset(job->sums, 0, 2 * job->width * sizeof *job->sums);
+}
+
 PS_INLINE void entry_rows(const ps_rounding_entry_job *job, size_t begin, size_t end, int normed, int residual,
                           int bounded, int edges) {
-    for (size_t at = begin; at < end; at += job->width)
+    size_t depth = 0;
+    if (edges) begin_edges(job);
+    for (size_t at = begin; at < end; at += job->width) {
         entry_row(job, at, end - at < job->width ? end - at : job->width, normed, residual, bounded, edges);
+        if (!edges || (++depth < PS_ROWS_FLOAT_DEPTH && at + job->width < end)) continue;
+        flush(job->sums, job->running, 2 * job->width);
+        depth = 0;
+    }
 }
 
 PS_INLINE void entry_kind(const ps_rounding_entry_job *job, size_t begin, size_t end, int bounded, int edges) {

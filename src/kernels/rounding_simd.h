@@ -11,9 +11,11 @@ typedef struct {
     size_t width;
     const float *x, *residual, *x_bound, *residual_bound;
     const float *mean, *scale, *beta, *size;
-    bool rectified;                    /* the bound is that of what leaves the gate */
-    float *bound;                      /* elementwise, or NULL: */
-    float *low, *high, *sum, *squares; /* [width] of the chunk, at its start -infinity, -infinity, 0, 0 */
+    bool rectified; /* the bound is that of what leaves the gate */
+    float *bound;   /* elementwise, or NULL: */
+    /* [width] of the chunk each; overwritten, and running is scratch [2][width] */
+    float *low, *high, *most, *running;
+    double *sums; /* [2][width]: of v and of its square */
 } ps_rounding_entry_job;
 
 PS_SIMD_DECLARE(void, ps_rounding_entry_chunk, const ps_rounding_entry_job *job, size_t begin, size_t end);
@@ -27,6 +29,21 @@ typedef struct {
     float *bound;
 } ps_rounding_spread_job;
 PS_SIMD_DECLARE(void, ps_rounding_spread_row, const ps_rounding_spread_job *job, size_t count);
+/* `positions` of them, `step` floats apart in what is [k] per position: norm is the root of squares[i], moved is
+ * moved[i]. */
+PS_SIMD_DECLARE(void, ps_rounding_spread_rows, const ps_rounding_spread_job *first, const double *squares,
+                const float *moved, size_t positions, size_t step, size_t count);
+
+/* One output position of a depthwise convolution: taps[axis] source positions within reach along d, h and w, their
+ * first floats step[axis] apart, from x on. */
+typedef struct {
+    const float *x;
+    size_t taps[3], step[3];
+    const float *row, *bias; /* [count]; bias: NULL: 0 */
+    float factor;
+    float *bound;
+} ps_rounding_depthwise_job;
+PS_SIMD_DECLARE(void, ps_rounding_spread_depthwise, const ps_rounding_depthwise_job *job, size_t count);
 
 /* squares[i] += norm[i step]^2, most[i] = the larger of itself and moved[i step] (NULL: not wanted). */
 PS_SIMD_DECLARE(void, ps_rounding_add_reach, const float *norm, const float *moved, size_t step, size_t count,

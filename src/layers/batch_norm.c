@@ -152,7 +152,7 @@ static void norm_rounding(const ps_layer_call *call) {
 static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edges) {
     float *workspace;
     ps_rounding_entry entry = entry_of(call, images, &workspace);
-    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, workspace, call->threads);
+    ps_rounding_edges(&entry, edges, workspace, call->threads);
 }
 
 static void norm_backward(const ps_layer_call *call) {

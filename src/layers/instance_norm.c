@@ -56,8 +56,8 @@ static size_t kernel_workspace_bytes(ps_shape shape) {
 
 static size_t values_of(ps_shape shape) { return (size_t)shape.n * (size_t)shape.c; }
 
-/* Vectors before the scratch of edges and rounding: scale, extra and shift of a sample, and what its edges are. */
-enum { ENTRY_VECTORS = 8 };
+/* Vectors before the scratch of edges and rounding: squares (doubles), scale, extra, shift, edges of a sample. */
+enum { ENTRY_VECTORS = 11 };
 
 /* save: mean[n][c], inverse_std[n][c]. workspace: statistics of another pass [2][n][c] behind the kernel's own. */
 static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
@@ -122,15 +122,17 @@ static void norm_forward(const ps_layer_call *call) {
 typedef struct {
     const ps_layer_call *call;
     size_t c, count; /* floats of a sample */
+    double *squares;
     float *scale, *shift, *extra, *edges, *workspace;
 } sample_entry;
 
 static sample_entry samples_of(const ps_layer_call *call) {
     size_t c = (size_t)call->out_shape.c;
-    sample_entry e = {.call = call, .c = c, .scale = call->workspace};
+    sample_entry e = {.call = call, .c = c, .squares = call->workspace};
+    e.scale = (float *)(e.squares + c);
     e.count = ps_shape_elements(ps_shape_with_batch(call->out_shape, 1));
     e.shift = e.scale + c, e.extra = e.shift + c, e.edges = e.extra + c;
-    e.workspace = e.scale + ENTRY_VECTORS * c;
+    e.workspace = (float *)call->workspace + ENTRY_VECTORS * c;
     return e;
 }
 
@@ -200,16 +202,21 @@ static void add_residual_means(const sample_entry *e, size_t sample, float *mean
 /* The variance over all samples: the mean of theirs, and how far their means lie apart. */
 static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edges) {
     sample_entry e = samples_of(call);
-    float *low = e.edges, *high = low + e.c, *variance = high + e.c, *mean = variance + e.c, *sum = mean + e.c;
+    float *low = e.edges, *high = low + e.c, *most = high + e.c, *variance = most + e.c, *mean = variance + e.c,
+          *sum = mean + e.c;
     double n = images;
-    for (size_t k = 0; k < e.c; k++) edges.low[k] = edges.high[k] = -INFINITY, edges.variance[k] = 0, sum[k] = 0;
+    for (size_t k = 0; k < e.c; k++) edges.low[k] = edges.high[k] = edges.most[k] = -INFINITY;
+    for (size_t k = 0; k < e.c; k++) edges.squares[k] = edges.variance[k] = sum[k] = 0;
     for (size_t sample = 0; sample < (size_t)images; sample++) {
         ps_rounding_entry entry = entry_of(&e, sample);
-        ps_rounding_edges(&entry, low, high, variance, e.workspace, call->threads);
+        ps_rounding_edges(&entry, (ps_rounding_extremes){low, high, most, variance, e.squares}, e.workspace,
+                          call->threads);
         add_residual_means(&e, sample, mean);
         for (size_t k = 0; k < e.c; k++) {
             edges.low[k] = larger(edges.low[k], low[k]);
             edges.high[k] = larger(edges.high[k], high[k]);
+            edges.most[k] = larger(edges.most[k], most[k]);
+            edges.squares[k] += e.squares[k];
             double gap = sample > 0 ? (double)mean[k] - (double)sum[k] / (double)sample : 0;
             edges.variance[k] +=
                 variance[k] / (float)n + (float)(gap * gap * (double)sample / (double)(sample + 1) / n);

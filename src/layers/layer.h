@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/rounding.h"
 #include "parallel/threads.h"
 #include "core/rng.h"
 #include "core/shape.h"
@@ -185,11 +186,8 @@ typedef struct {
     float *scratch[2];  /* each as large as the layer's largest input, output or parameter */
 } ps_layer_tangent;
 
-/* Of what enters a gate, per channel [c]: the largest value less its bound, the same plus its bound (NaN where a value
- * is NaN), and the values' variance. */
-typedef struct {
-    float *low, *high, *variance;
-} ps_layer_edges;
+/* Of what enters a gate. */
+typedef ps_rounding_extremes ps_layer_edges;
 
 typedef struct {
     size_t save_bytes;      /* kept from forward to backward */

@@ -34,5 +34,5 @@ void ps_rounding_rectifier(const ps_layer_call *call) {
 
 void ps_edges_activation(const ps_layer_call *call, int images, ps_layer_edges edges) {
     ps_rounding_entry entry = entry_of(call, images);
-    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, call->workspace, call->threads);
+    ps_rounding_edges(&entry, edges, call->workspace, call->threads);
 }

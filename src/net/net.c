@@ -50,7 +50,8 @@ struct ps_net {
     size_t parts_bytes;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
     float *bounds, *input_bounds, *edges;
-    bool *bounded;    /* per operation: its bounds are known in the pass under way */
+    double *edge_squares;
+    bool *bounded;    /* per operation: a pass with bounds knows its own */
     ps_op_time *time; /* per operation; NULL: nobody asks */
 };
 
@@ -242,6 +243,7 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->bounds);
     ps_free(net->input_bounds);
     ps_free(net->edges);
+    ps_free(net->edge_squares);
     ps_free(net->bounded);
     ps_free(net->time);
     ps_outputs_clear(&net->outputs);
@@ -364,13 +366,30 @@ ps_status ps_net_check_statistics(const ps_net *net) {
 
 /* ---- bounds of rounding ---- */
 
+/* Whether every layer up to it states its rounding, and somebody asks. */
+static bool is_bounded(const ps_net *net, int i) {
+    const ps_op *op = &net->graph->op[i];
+    bool known = op->type->rounding != NULL;
+    for (int k = 0; k < op->inputs && op->type->carries_bounds; k++)
+        known = known && (op->input[k] < 0 || net->bounded[op->input[k]]);
+    return known && (net->bounds_plan.at[i] != PS_BOUNDS_NONE || net->bounds_plan.edges[i]);
+}
+
 ps_status ps_net_prepare_bounds(ps_net *net) {
     if (net->bounded != NULL) return PS_OK;
     PS_TRY(ps_bounds_plan_create(net->graph, &net->units, net->batch, &net->bounds_plan));
+    size_t channels = (size_t)net->bounds_plan.channels;
     PS_TRY(PS_ALLOC(net->bounds_plan.floats, &net->bounds, "bounds of rounding"));
     PS_TRY(PS_ALLOC(net->bounds_plan.input_floats, &net->input_bounds, "bounds of rounding"));
-    PS_TRY(PS_ALLOC(3 * (size_t)net->bounds_plan.channels, &net->edges, "bounds of rounding"));
-    return PS_ALLOC((size_t)net->graph->count, &net->bounded, "bounds of rounding");
+    PS_TRY(PS_ALLOC(4 * channels, &net->edges, "bounds of rounding"));
+    PS_TRY(PS_ALLOC(channels, &net->edge_squares, "bounds of rounding"));
+    PS_TRY(PS_ALLOC((size_t)net->graph->count, &net->bounded, "bounds of rounding"));
+    for (int i = 0; i < net->graph->count; i++) net->bounded[i] = is_bounded(net, i);
+    return PS_OK;
+}
+
+bool ps_net_shows_edges(const ps_net *net, int op) {
+    return net->bounded != NULL && net->bounds_plan.edges[op] && net->bounded[op];
 }
 
 bool ps_net_selects(const ps_net *net) {
@@ -393,7 +412,6 @@ static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) 
                                                         : NULL;
         known = known && (source < 0 || net->bounded[source]);
     }
-    net->bounded[i] = known && (at[i] != PS_BOUNDS_NONE || net->bounds_plan.edges[i]);
     r->call.in_bound = r->in_bound;
     r->call.bound = at[i] != PS_BOUNDS_NONE ? net->bounds + at[i] : NULL;
     r->call.turn = bounds->turn && known && r->in_bound[0] != NULL;
@@ -402,8 +420,9 @@ static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) 
 static void measure_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
     if (net->bounded[i] && net->runner[i].call.bound != NULL) net->graph->op[i].type->rounding(&net->runner[i].call);
     size_t channels = (size_t)net->bounds_plan.channels;
-    ps_layer_edges edges = {net->edges, net->edges + channels, net->edges + 2 * channels};
-    if (!net->bounds_plan.edges[i] || !net->bounded[i]) return;
+    ps_layer_edges edges = {net->edges, net->edges + channels, net->edges + 2 * channels, net->edges + 3 * channels,
+                            net->edge_squares};
+    if (!ps_net_shows_edges(net, i)) return;
     net->graph->op[i].type->edges(&net->runner[i].call, bounds->images, edges);
     bounds->gate(bounds->self, i, edges);
 }

@@ -106,6 +106,8 @@ const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, con
                                   const ps_net_bounds *bounds);
 /* Memory of the bounds, before the first pass that has them; what it allocates belongs to the net. */
 ps_status ps_net_prepare_bounds(ps_net *net);
+/* Whether passes with bounds show the edges of this operation's gate; false before ps_net_prepare_bounds. */
+bool ps_net_shows_edges(const ps_net *net, int op);
 /* Whether a turned pass differs from an ordinary one. */
 bool ps_net_selects(const ps_net *net);
 /* What enters the gate that an operation ends in, as large as its output, while a forward pass in this mode has made

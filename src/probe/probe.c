@@ -99,6 +99,7 @@ void ps_probe_destroy(ps_probe *probe) {
                             probe->batch_max,
                             probe->chunk_max,
                             probe->edges,
+                            probe->summary.sums,
                             probe->workspace,
                             probe->out,
                             probe->attached,

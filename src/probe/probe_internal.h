@@ -62,6 +62,7 @@ struct ps_probe {
     float *batch_max;   /* [most channels] */
     float *chunk_max;   /* [chunks][channels] */
     float *edges;       /* [3][most channels] */
+    ps_tap_summary summary;
     void *workspace;
     double *out; /* one quantity of one layer */
 

@@ -57,7 +57,54 @@ static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view 
             probe->batch_max[c] = larger(probe->batch_max[c], probe->chunk_max[i * (size_t)job.channels + (size_t)c]);
 }
 
+/* ---- sums of a tensor ---- */
+
+/* Images of this batch that belong to the first of so many parts of all: up to any batch a part is that share of all
+ * images so far, rounded up. Rounding every batch by itself would make half of batches of one image all of them. */
+static size_t images_of_part(size_t before, size_t images, size_t parts) {
+    return (before + images + parts - 1) / parts - (before + parts - 1) / parts;
+}
+
+static void summarise_part(const ps_tap_view *view, int channels, size_t first, size_t end, double *sums) {
+    size_t c = (size_t)channels;
+    memset(sums, 0, PS_TAP_SUMS * c * sizeof *sums);
+    if (first == end) return;
+    ps_shape shape = ps_shape_with_batch(ps_tap_view_shape(view, channels), (int)(end - first));
+    ps_channel_summarise(view->data + first * view->positions * c, shape,
+                         (ps_channel_sums){.nonzero = sums + PS_TAP_NONZERO * c,
+                                           .sum = sums + PS_TAP_SUM * c,
+                                           .sum_abs = sums + PS_TAP_SUM_ABS * c,
+                                           .sum_squares = sums + PS_TAP_SUM_SQUARES * c,
+                                           .images_active = sums + PS_TAP_IMAGES_ACTIVE * c},
+                         view->workspace, view->threads);
+}
+
+const double *ps_tap_sums(const ps_tap_view *view, int channels, int part) {
+    ps_tap_summary *known = view->summary;
+    size_t step = PS_TAP_SUMS * (size_t)channels, first = 0;
+    bool is_known = known->data == view->data && known->positions == view->positions;
+    for (int p = 0; !is_known && p < PS_TAP_PARTS; first = view->part_end[p++])
+        summarise_part(view, channels, first, view->part_end[p], known->sums + (size_t)p * step);
+    known->data = view->data;
+    known->positions = view->positions;
+    return known->sums + (size_t)part * step;
+}
+
+void ps_tap_add_sum(const ps_tap_view *view, int channels, ps_tap_sum sum, double *out) {
+    for (int part = 0; part < PS_TAP_PARTS; part++) {
+        const double *sums = ps_tap_sums(view, channels, part) + (size_t)sum * (size_t)channels;
+        for (int c = 0; c < channels; c++) out[c] += sums[c];
+    }
+}
+
 /* ---- showing tensors ---- */
+
+/* What passes with bounds find in passing is asked of no pass of its own. */
+static bool comes_with_edges(const ps_probe *probe, const ps_tap_point *point) {
+    const ps_unit *unit = probe->layer[point->layer].unit;
+    bool found = point->tap == PS_TAP_PRE_MAX || (point->tap == PS_TAP_ENTRY && unit->shared);
+    return found && probe->tap_wanted[PS_TAP_EDGES] && ps_net_shows_edges(probe->net, unit->gate_op);
+}
 
 /* Without normalisation there is nothing that tells the two modes apart, and one pass serves both. */
 static bool is_shown(const ps_probe *probe, ps_tap tap, ps_mode mode) {
@@ -90,13 +137,19 @@ static size_t positions_of(const ps_probe *probe, ps_tap tap, const ps_unit *uni
 
 static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
     const ps_unit *unit = probe->layer[point->layer].unit;
-    ps_tap_view view = {.data = probe->seen[point->node + 1],
-                        .images = now->images,
-                        .positions = positions_of(probe, point->tap, unit),
-                        .workspace = probe->workspace,
-                        .threads = ps_net_threads(probe->net)};
-    if (ps_tap_is_entering(point->tap, unit))
+    size_t before = (size_t)probe->probed_images;
+    ps_tap_view view = {
+        .data = probe->seen[point->node + 1],
+        .images = now->images,
+        .positions = positions_of(probe, point->tap, unit),
+        .part_end = {images_of_part(before, now->images, 4), images_of_part(before, now->images, 2), now->images},
+        .summary = &probe->summary,
+        .workspace = probe->workspace,
+        .threads = ps_net_threads(probe->net)};
+    if (ps_tap_is_entering(point->tap, unit)) {
         view.data = ps_net_entering(probe->net, unit->gate_op, now->mode, probe->entering);
+        probe->summary.data = NULL; /* the room held another gate's before */
+    }
     if (point->tap == PS_TAP_PRE_MAX) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
@@ -107,8 +160,9 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
 static void show_ready(ps_probe *probe, pass *now, int node) {
     while (now->next_point < probe->points && probe->point[now->next_point].node <= node) {
         const ps_tap_point *point = &probe->point[now->next_point++];
-        if (is_shown(probe, point->tap, now->mode)) show(probe, point, now);
+        if (is_shown(probe, point->tap, now->mode) && !comes_with_edges(probe, point)) show(probe, point, now);
     }
+    probe->summary.data = NULL; /* what is at hand now may be written over */
 }
 
 typedef struct {
@@ -123,6 +177,15 @@ static void after_node(void *self, int node, ps_shape shape, const float *y) {
     show_ready(w->probe, w->now, node);
 }
 
+/* What the edges bring along, of the ordinary pass alone. */
+static void show_found(ps_probe *probe, const ps_tap_point *point, const pass *now, ps_layer_edges edges) {
+    ps_tap_view view = {.images = now->images};
+    if (now->edges != PS_TAP_EDGES || !comes_with_edges(probe, point)) return;
+    if (point->tap == PS_TAP_PRE_MAX) view.data = edges.most;
+    else view.squares = edges.squares;
+    show_view(probe, point, &view);
+}
+
 /* As a view: low, high and variance, one after another. */
 static void show_edges(void *self, int node, ps_layer_edges edges) {
     const watcher *w = self;
@@ -130,7 +193,9 @@ static void show_edges(void *self, int node, ps_layer_edges edges) {
     for (size_t i = 0; i < probe->points; i++) {
         const ps_tap_point *point = &probe->point[i];
         const ps_unit *unit = probe->layer[point->layer].unit;
-        if (point->tap != w->now->edges || unit->gate_op != node) continue;
+        if (unit->gate_op != node) continue;
+        show_found(probe, point, w->now, edges);
+        if (point->tap != w->now->edges) continue;
         const float *const parts[] = {edges.low, edges.high, edges.variance};
         for (int k = 0; k < 3; k++)
             memcpy(probe->edges + k * unit->channels, parts[k], (size_t)unit->channels * sizeof *probe->edges);
@@ -241,6 +306,7 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     if (entering) PS_TRY(PS_ALLOC(most.entering, &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
     PS_TRY(PS_ALLOC(3 * channels, &probe->edges, "probe"));
+    PS_TRY(PS_ALLOC(PS_TAP_PARTS * PS_TAP_SUMS * channels, &probe->summary.sums, "probe"));
     if (probe->tap_wanted[PS_TAP_EDGES]) PS_TRY(ps_net_prepare_bounds(probe->net));
     PS_TRY(PS_ALLOC(most.max_values, &probe->chunk_max, "probe"));
     return PS_ALLOC(most.workspace_bytes, (char **)&probe->workspace, "probe");

@@ -3,18 +3,16 @@
 
 #include <math.h>
 
-#include "kernels/pointwise.h"
 #include "probe/instruments.h"
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
     int c = layer->unit->channels;
-    ps_channel_sums sums = {.nonzero = state + PS_GATE_NONZERO * c,
-                            .sum = state + PS_GATE_SUM * c,
-                            .sum_abs = state + PS_GATE_SUM_ABS * c,
-                            .sum_squares = state + PS_GATE_SUM_SQUARES * c,
-                            .images_active = state + PS_GATE_IMAGES_ACTIVE * c};
-    ps_channel_summarise(view->data, ps_tap_view_shape(view, c), sums, view->workspace, view->threads);
+    ps_tap_add_sum(view, c, PS_TAP_NONZERO, state + PS_GATE_NONZERO * c);
+    ps_tap_add_sum(view, c, PS_TAP_SUM, state + PS_GATE_SUM * c);
+    ps_tap_add_sum(view, c, PS_TAP_SUM_ABS, state + PS_GATE_SUM_ABS * c);
+    ps_tap_add_sum(view, c, PS_TAP_SUM_SQUARES, state + PS_GATE_SUM_SQUARES * c);
+    ps_tap_add_sum(view, c, PS_TAP_IMAGES_ACTIVE, state + PS_GATE_IMAGES_ACTIVE * c);
 }
 
 const ps_instrument ps_instrument_gate = {.columns = PS_GATE_COLUMNS, .taps = 1u << PS_TAP_GATE, .tap = add_batch};

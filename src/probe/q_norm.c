@@ -2,7 +2,6 @@
  * one and is used with the other. */
 #include <math.h>
 
-#include "kernels/pointwise.h"
 #include "probe/instruments.h"
 
 enum { SUM, SUM_SQUARES, COLUMNS };
@@ -16,8 +15,8 @@ static bool has_running_statistics(const ps_probe_layer *layer) { return state_o
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
     int c = layer->unit->channels;
-    ps_channel_sums sums = {.sum = state + SUM * c, .sum_squares = state + SUM_SQUARES * c};
-    ps_channel_summarise(view->data, ps_tap_view_shape(view, c), sums, view->workspace, view->threads);
+    ps_tap_add_sum(view, c, PS_TAP_SUM, state + SUM * c);
+    ps_tap_add_sum(view, c, PS_TAP_SUM_SQUARES, state + SUM_SQUARES * c);
 }
 
 const ps_instrument ps_instrument_norm = {

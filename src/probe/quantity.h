@@ -27,13 +27,44 @@ typedef enum {
     PS_TAPS
 } ps_tap;
 
+/* Parts of a batch that whatever is counted is counted by, one after another: the first two are the share of the batch
+ * in the first quarter of the probe images and in the rest of their first half (q_gate_part.c). */
+enum { PS_TAP_PARTS = 3 };
+
+typedef enum {
+    PS_TAP_NONZERO,
+    PS_TAP_IMAGES_ACTIVE,
+    PS_TAP_SUM,
+    PS_TAP_SUM_ABS,
+    PS_TAP_SUM_SQUARES,
+    PS_TAP_SUMS
+} ps_tap_sum;
+
+/* What a tensor was found to hold, kept while it is shown to one instrument after another. */
+typedef struct {
+    const float *data; /* NULL: nothing yet */
+    size_t positions;
+    double *sums; /* [PS_TAP_PARTS][PS_TAP_SUMS][channels] */
+} ps_tap_summary;
+
 typedef struct {
     const float *data; /* channels-last, `images` images of `positions` rows */
     size_t images, positions;
+    size_t part_end[PS_TAP_PARTS]; /* images of the batch before the end of each part */
+    ps_tap_summary *summary;
+    /* PS_TAP_ENTRY: sums of squares that the network added up in passing [channels]; then there is no data. NULL: none
+     * are there. */
+    const double *squares;
     void *workspace; /* ps_pointwise_workspace_bytes of it */
     ps_threads *threads;
     float *maps; /* the instrument's own [map_columns][positions][channels] of this layer */
 } ps_tap_view;
+
+/* Sums of a part of the batch [PS_TAP_SUMS][channels], as ps_channel_summarise has them. One pass over the tensor gives
+ * all of them, whoever asks first. */
+const double *ps_tap_sums(const ps_tap_view *view, int channels, int part);
+/* out[c] += one of them, of all parts. */
+void ps_tap_add_sum(const ps_tap_view *view, int channels, ps_tap_sum sum, double *out);
 
 static inline ps_shape ps_tap_view_shape(const ps_tap_view *view, int channels) {
     return (ps_shape){.n = (int)view->images, .c = channels, .d = 1, .h = (int)view->positions, .w = 1};

@@ -1,6 +1,6 @@
 /* What a probing costs, and what of it the nodes on the edge cost: processor time on one thread of one probing of 128
- * images by all quantities, by all but pre_max_low and pre_max_high, and of the forward pass that training makes of
- * as many images.
+ * images by all quantities, by all but pre_max_low and pre_max_high, of the forward pass that training makes of as many
+ * images, and of the plain ones alone, one in each mode, without anything measured.
  *   probe_bench [--rounds N]     medians of N rounds (7) in which the sides take turns */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +13,14 @@
 #include "probe/probe.h"
 
 enum { IMAGES = 128, BATCH = 64, SIZE = 32, MOST_ROUNDS = 99 };
-typedef enum { FORWARD, WITHOUT_EDGE, WITH_EDGE, SIDES } side;
+typedef enum { FORWARD, PLAIN, WITHOUT_EDGE, WITH_EDGE, SIDES } side;
 
 static const struct {
     const char *model;
     double width;
     int pool_size;
-} cases[] = {{"plain9", 1, 0},      {"plain9", 1, 2},      {"plain9", 1, 4},
-             {"resnet18", 0.25, 0}, {"resnet18", 0.25, 2}, {"resnet18", 0.25, 4}};
+} cases[] = {{"plain9", 1, 0},      {"plain9", 1, 2},      {"plain9", 1, 4},   {"resnet18", 0.25, 0},
+             {"resnet18", 0.25, 2}, {"resnet18", 0.25, 4}, {"mobilenet", 1, 0}};
 
 static float *x;
 
@@ -64,13 +64,24 @@ static void close_bench(bench *b) {
     ps_graph_destroy(b->graph);
 }
 
+static const ps_mode pass_mode[2] = {PS_MODE_PROBE, PS_MODE_EVAL};
+
+/* Without running statistics one pass serves both modes. */
+static int passes_of(const bench *b) {
+    for (int i = 0; i < ps_net_param_count(b->net); i++)
+        if (!ps_net_param(b->net, i)->learned) return 2;
+    return 1;
+}
+
 static ps_status run_side(const bench *b, side s, double *milliseconds) {
     clock_t start = clock();
-    if (s == FORWARD)
-        for (int i = 0; i < IMAGES / BATCH; i++)
-            ps_net_forward(b->net, x + (size_t)i * BATCH * 3 * SIZE * SIZE, PS_MODE_PROBE, ps_rng_key_of(1, "bench"),
-                           NULL);
-    else PS_TRY(ps_probe_measure(b->probe[s]));
+    for (int i = 0; s <= PLAIN && i < IMAGES / BATCH; i++) {
+        const float *batch = x + (size_t)i * BATCH * 3 * SIZE * SIZE;
+        if (s == FORWARD) ps_net_forward(b->net, batch, PS_MODE_PROBE, ps_rng_key_of(1, "bench"), NULL);
+        for (int pass = 0; s == PLAIN && pass < passes_of(b); pass++)
+            ps_net_forward_plain(b->net, batch, pass_mode[pass], NULL, NULL);
+    }
+    if (s > PLAIN) PS_TRY(ps_probe_measure(b->probe[s]));
     *milliseconds = 1e3 * (double)(clock() - start) / CLOCKS_PER_SEC;
     return PS_OK;
 }
@@ -81,7 +92,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 static ps_status run_case(int index, int rounds, ps_threads *threads) {
-    double time[SIDES][MOST_ROUNDS], ratio[MOST_ROUNDS], ignored;
+    double time[SIDES][MOST_ROUNDS], ratio[MOST_ROUNDS], over[MOST_ROUNDS], ignored;
     bench b = {0};
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(open_bench(&b, index, threads));
@@ -89,14 +100,16 @@ static ps_status run_case(int index, int rounds, ps_threads *threads) {
     for (int r = 0; r < rounds; r++) {
         for (int s = 0; s < SIDES; s++) PS_TRY_CLEANUP(run_side(&b, (side)s, &time[s][r]));
         ratio[r] = time[WITH_EDGE][r] / time[WITHOUT_EDGE][r];
+        over[r] = time[WITH_EDGE][r] / time[PLAIN][r];
     }
     for (int s = 0; s < SIDES; s++) qsort(time[s], (size_t)rounds, sizeof(double), by_size);
     qsort(ratio, (size_t)rounds, sizeof(double), by_size);
+    qsort(over, (size_t)rounds, sizeof(double), by_size);
     printf("| %s x %g, ", cases[index].model, cases[index].width);
     if (cases[index].pool_size > 0) printf("Pool Skip %d", cases[index].pool_size);
     else printf("baseline");
-    printf(" | %.1f | %.1f | %.1f | %.2f |\n", time[FORWARD][rounds / 2], time[WITHOUT_EDGE][rounds / 2],
-           time[WITH_EDGE][rounds / 2], ratio[rounds / 2]);
+    printf(" | %.1f | %.1f | %.1f | %.1f | %.2f | %.2f |\n", time[FORWARD][rounds / 2], time[PLAIN][rounds / 2],
+           time[WITHOUT_EDGE][rounds / 2], time[WITH_EDGE][rounds / 2], ratio[rounds / 2], over[rounds / 2]);
     fflush(stdout);
 cleanup:
     close_bench(&b);
@@ -115,7 +128,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; status == PS_OK && i < count; i++) x[i] = ps_rng_normal(key, i);
     printf(
         "\n%d images, 1 thread, milliseconds of processor time, medians of %d rounds\n\n"
-        "| network | forward pass | probing without the edge | with it | ratio |\n|---|---|---|---|---|\n",
+        "| network | forward pass | plain passes | probing without the edge | with it | ratio | of plain passes |\n"
+        "|---|---|---|---|---|---|---|\n",
         IMAGES, rounds);
     for (size_t i = 0; status == PS_OK && i < sizeof cases / sizeof *cases; i++)
         status = run_case((int)i, rounds, threads);

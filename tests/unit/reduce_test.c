@@ -357,8 +357,9 @@ static void normalise(const void *what, size_t batch, size_t first, size_t sampl
     keep_sums(v, 7 * c * sizeof *v);
     keep_sums(sums, 10 * c * sizeof *sums);
     ps_rounding_entry entry = {.x = x + from, .shape = s};
-    ps_rounding_edges(&entry, v, v + c, v + 2 * c, workspace, threads);
+    ps_rounding_edges(&entry, (ps_rounding_extremes){v, v + c, v + 3 * c, v + 2 * c, sums}, workspace, threads);
     keep_sums(v + 2 * c, c * sizeof *v); /* the variance; what is largest is not a sum */
+    keep_sums(sums, c * sizeof *sums);
     kt_workspace_free(workspace);
     free(y), free(dx), free(v), free(sums);
 }

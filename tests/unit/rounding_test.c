@@ -360,25 +360,28 @@ static double size_of(const ps_rounding_entry *e, size_t i, int c, double *v) {
 
 static void expect_edges(const ps_rounding_entry *e, ps_threads *pool) {
     size_t c = (size_t)e->shape.c, rows = (size_t)e->shape.n;
-    float *low = malloc(c * sizeof *low), *high = malloc(c * sizeof *high), *variance = malloc(c * sizeof *variance),
+    float *low = malloc(4 * c * sizeof *low), *high = low + c, *variance = high + c, *largest = variance + c,
           *bound = malloc(rows * c * sizeof *bound);
+    double *square = malloc(c * sizeof *square);
     void *workspace = kt_workspace(ps_rounding_entry_bytes(e->shape));
-    ps_rounding_edges(e, low, high, variance, workspace, pool);
+    ps_rounding_edges(e, (ps_rounding_extremes){low, high, largest, variance, square}, workspace, pool);
     ps_rounding_entry_bound(e, bound, workspace, pool);
     kt_workspace_free(workspace);
     for (int k = 0; k < e->shape.c; k++) {
-        double least = -INFINITY, most = -INFINITY, sum = 0, squares = 0, v;
+        double least = -INFINITY, most = -INFINITY, itself = -INFINITY, sum = 0, squares = 0, v;
         for (size_t i = (size_t)k; i < rows * c; i += c) {
             double b = size_of(e, i, k, &v);
             kt_assert_near((double)bound[i], b, 1e-6);
-            least = fmax(least, v - b), most = fmax(most, v + b), sum += v, squares += v * v;
+            least = fmax(least, v - b), most = fmax(most, v + b), itself = fmax(itself, v), sum += v, squares += v * v;
         }
         kt_assert_near((double)low[k], least, 1e-6);
         kt_assert_near((double)high[k], most, 1e-6);
+        kt_assert_near((double)largest[k], itself, 1e-6);
+        kt_assert_near(square[k], squares, 1e-6);
         double mean = sum / (double)rows;
         kt_assert_near((double)variance[k], squares / (double)rows - mean * mean, 1e-4);
     }
-    free(low), free(high), free(variance), free(bound);
+    free(low), free(square), free(bound);
 }
 
 static void edges_are_those_of_every_element(void **state) {
@@ -408,13 +411,14 @@ static void edges_are_those_of_every_element(void **state) {
 
 static void not_a_number_stays_one(void **state) {
     (void)state;
-    float x[] = {1, 2, NAN, 1, 5, -1}, low[2], high[2], variance[2];
+    float x[] = {1, 2, NAN, 1, 5, -1}, low[2], high[2], variance[2], most[2];
+    double squares[2];
     ps_rounding_entry e = {.x = x, .shape = {3, 2, 1, 1, 1}};
     void *workspace = kt_workspace(ps_rounding_entry_bytes(e.shape));
-    ps_rounding_edges(&e, low, high, variance, workspace, kt_pool(0));
+    ps_rounding_edges(&e, (ps_rounding_extremes){low, high, most, variance, squares}, workspace, kt_pool(0));
     kt_workspace_free(workspace);
-    assert_true(isnan(low[0]) && isnan(high[0]));
-    assert_true(low[1] == 2 && high[1] == 2);
+    assert_true(isnan(low[0]) && isnan(high[0]) && isnan(most[0]) && isnan(squares[0]));
+    assert_true(low[1] == 2 && high[1] == 2 && most[1] == 2 && squares[1] == 6);
 }
 
 /* ---- near-ties ---- */
