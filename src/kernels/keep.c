@@ -38,3 +38,7 @@ void ps_keep_scale_blocks(const ps_keep *keep, const float *x, size_t blocks, si
     scale_run run = {keep, x, count, blocks, add, y};
     ps_threads_run(threads, blocks, scale_block, &run);
 }
+
+void ps_keep_uniforms(ps_rng_key key, uint64_t first, size_t count, float *out) {
+    PS_SIMD_SELECT(ps_keep_uniform_span)(key, first, count, out);
+}

@@ -20,4 +20,7 @@ void ps_keep_scale(const ps_keep *keep, const float *x, size_t count, bool add, 
 void ps_keep_scale_blocks(const ps_keep *keep, const float *x, size_t blocks, size_t count, bool add, float *y,
                           ps_threads *threads);
 
+/* The numbers themselves: out[i] = ps_rng_uniform(key, first + i). */
+void ps_keep_uniforms(ps_rng_key key, uint64_t first, size_t count, float *out);
+
 #endif

@@ -49,9 +49,14 @@ INLINE vu draw(ps_rng_key key, uint64_t first) {
     return c[0];
 }
 
-/* 24 bits of a number below p 2^24, all of which floats have exactly, as p 2^24 is. */
+/* The upper 24 bits of a vector of numbers, all of which floats have exactly. */
+INLINE vf upper_bits(ps_rng_key key, uint64_t first) {
+    return __builtin_convertvector((vi)(draw(key, first) >> 8), vf);
+}
+
+/* Below p 2^24, which is exact, too. */
 INLINE vf factors_of(ps_rng_key key, uint64_t first, float p, float scale) {
-    vf drawn = __builtin_convertvector((vi)(draw(key, first) >> 8), vf);
+    vf drawn = upper_bits(key, first);
     return pick(drawn < splat(p * 0x1p24f), splat(0.0f), splat(scale));
 }
 
@@ -75,4 +80,9 @@ void PS_SIMD_NAME(ps_keep_scale_by)(const float *x, float factor, size_t count, 
         vf value = load_upto(x + j, lanes) * splat(factor);
         store_upto(y + j, add ? load_upto(y + j, lanes) + value : value, lanes);
     }
+}
+
+void PS_SIMD_NAME(ps_keep_uniform_span)(ps_rng_key key, uint64_t first, size_t count, float *out) {
+    for (size_t j = 0; j < count; j += LANES)
+        store_upto(out + j, upper_bits(key, first + j) * splat(0x1p-24f), count - j < LANES ? (int)(count - j) : LANES);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "kernels/keep.h"
 #include "net/net.h"
 
 /* PyTorch's Conv and Linear modules start with kaiming_uniform(a = sqrt 5), which is uniform with bound 1 /
@@ -11,6 +12,8 @@
  * 2, a hundred deviations away). An inserted module is what its authors published, which starts as PyTorch's default
  * does, whatever the backbone's scheme. */
 typedef enum { SCHEME_TORCH, SCHEME_HE, SCHEME_TRANSFORMER } scheme;
+
+enum { INIT_GRAIN = 1 << 12 };
 
 static const double transformer_std = 0.02, embedding_std = 0.2;
 
@@ -40,15 +43,48 @@ static ps_rng_key key_of(const char *purpose, const ps_param *p, uint64_t seed) 
     return ps_rng_key_of(seed, name);
 }
 
-static void init_elements(const ps_net *net, ps_param *p, scheme s, ps_rng_key key, size_t first, size_t count) {
-    bool conv = ps_net_graph(net)->op[p->op].type->role == PS_ROLE_CONV;
-    for (size_t i = first; i < first + count; i++) {
+/* What `drawn` gives where it is uniform, many numbers at a time: most networks start with nothing else. */
+static void init_uniform(ps_param *p, ps_rng_key key, size_t first, size_t end) {
+    double width = p->spec.fan_in > 0 ? 1.0 / sqrt((double)p->spec.fan_in) : 0.0;
+    ps_keep_uniforms(key, first, end - first, p->value + first);
+    for (size_t i = first; i < end; i++) p->value[i] = (float)(width * (2.0 * (double)p->value[i] - 1.0));
+}
+
+typedef struct {
+    ps_param *param;
+    scheme scheme;
+    bool conv;
+    ps_rng_key key;
+    size_t first, count, chunks;
+} init_job;
+
+static void init_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const init_job *job = context;
+    ps_param *p = job->param;
+    ps_rng_key key = job->key;
+    scheme s = p->module ? SCHEME_TORCH : job->scheme;
+    bool random = p->spec.init == PS_INIT_WEIGHT || p->spec.init == PS_INIT_BIAS;
+    size_t first = job->first + ps_threads_chunk_start(job->count, job->chunks, chunk),
+           end = job->first + ps_threads_chunk_start(job->count, job->chunks, chunk + 1);
+    if (random && s == SCHEME_TORCH) {
+        init_uniform(p, key, first, end);
+        return;
+    }
+    for (size_t i = first; i < end; i++) {
         if (p->spec.init == PS_INIT_ONES) p->value[i] = 1.0f;
         else if (p->spec.init == PS_INIT_ZEROS) p->value[i] = 0.0f;
         else if (p->spec.init == PS_INIT_EMBEDDING) p->value[i] = normal(embedding_std, key, i);
         else if (p->spec.init == PS_INIT_SLOPE) p->value[i] = 0.25f;
-        else p->value[i] = drawn(p, p->module ? SCHEME_TORCH : s, conv, key, i);
+        else p->value[i] = drawn(p, s, job->conv, key, i);
     }
+}
+
+static void init_elements(const ps_net *net, ps_param *p, scheme s, ps_rng_key key, size_t first, size_t count) {
+    init_job job = {.param = p, .scheme = s, .key = key, .first = first, .count = count};
+    job.conv = ps_net_graph(net)->op[p->op].type->role == PS_ROLE_CONV;
+    job.chunks = ps_threads_chunks(count, INIT_GRAIN);
+    ps_threads_run(ps_net_threads(net), job.chunks, init_chunk, &job);
 }
 
 static ps_status find_scheme(const char *name, scheme *s) {

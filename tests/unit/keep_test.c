@@ -24,6 +24,20 @@ static void factors_are_those_of_the_generator(void **state) {
         }
 }
 
+static void numbers_are_those_of_the_generator(void **state) {
+    (void)state;
+    ps_rng_key key = ps_rng_key_of(8, "numbers");
+    const uint64_t first[] = {0, (1ull << 32) - 19};
+    float out[72];
+    for (size_t f = 0; f < sizeof first / sizeof *first; f++)
+        for (size_t count = 0; count <= 70; count += 7) {
+            out[count] = 17.0f;
+            ps_keep_uniforms(key, first[f], count, out);
+            for (size_t i = 0; i < count; i++) assert_true(out[i] == ps_rng_uniform(key, first[f] + i));
+            assert_true(out[count] == 17.0f); /* nothing past the end */
+        }
+}
+
 static float factor_of(const ps_keep *keep, uint64_t i) {
     return ps_rng_uniform(keep->key, i) < keep->p ? 0.0f : keep->scale;
 }
@@ -56,6 +70,7 @@ static void elements_and_blocks_are_scaled(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     const struct CMUnitTest tests[] = {cmocka_unit_test(factors_are_those_of_the_generator),
+                                       cmocka_unit_test(numbers_are_those_of_the_generator),
                                        cmocka_unit_test(elements_and_blocks_are_scaled)};
     return kt_main(argv[0], tests);
 }
