@@ -69,10 +69,10 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
         /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost
          * time.
          */
-        run.sgd.carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
+        account->carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
+        run.sgd.carried = account->carried;
         account->carried_moved -= step->lr * (step->nesterov ? step->momentum : 1) * (double)run.sgd.carried;
         run.sgd.window_buffer = account->window_buffer;
-        run.sgd.decay_buffer = account->decay_buffer;
         run.sgd.carried_start = account->carried_start;
         run.sgd.gradient_sum = account->gradient_sum;
         run.sgd.decay_sum = account->decay_sum;

@@ -24,23 +24,25 @@ PS_INLINE float part_step(const ps_update_sgd_job *job, float term, float buffer
     return -job->lr * (job->nesterov ? term + job->momentum * buffer : buffer);
 }
 
-PS_INLINE step_parts sgd_accounted(const ps_update_sgd_job *job, size_t i) {
+/* What this window's gradients and what was carried leave of the momentum. */
+PS_INLINE float decay_share(float buffer, float window, float carried) { return buffer - (window + carried); }
+
+PS_INLINE step_parts sgd_accounted(const ps_update_sgd_job *job, bool decays, size_t i) {
     step_parts p = {.g = job->g[i]};
     float w = job->w[i], buffer = job->buffer[i], clipped = job->clip * p.g, decayed = job->decay * w;
     float after = sgd_step(job, p.g, w, &buffer);
     float window = job->momentum * job->window_buffer[i] + clipped;
-    float decay = job->momentum * job->decay_buffer[i] + decayed;
+    float carried = job->carried * job->carried_start[i];
     p.dw = after - w;
     p.gradient = part_step(job, clipped, window);
-    p.carried = part_step(job, 0, job->carried * job->carried_start[i]);
-    p.decay = part_step(job, decayed, decay);
+    p.carried = part_step(job, 0, carried);
+    p.decay = decays ? part_step(job, decayed, decay_share(buffer, window, carried)) : 0;
     p.residual = p.dw - (p.gradient + p.carried + p.decay);
     job->w[i] = after;
     job->buffer[i] = buffer;
     job->window_buffer[i] = window;
-    job->decay_buffer[i] = decay;
     job->gradient_sum[i] += p.gradient;
-    job->decay_sum[i] += p.decay;
+    if (decays) job->decay_sum[i] += p.decay;
     return p;
 }
 
@@ -58,7 +60,7 @@ PS_INLINE float adamw_step(const ps_update_adamw_job *job, float g, float w, flo
 
 /* Where all of m is this window's, or none of it, the parts are so to the last bit: the window's moment then went
  * through the same operations as m. */
-PS_INLINE step_parts adamw_accounted(const ps_update_adamw_job *job, size_t i) {
+PS_INLINE step_parts adamw_accounted(const ps_update_adamw_job *job, bool decays, size_t i) {
     step_parts p = {.g = job->g[i]};
     float w = job->w[i], m = job->m[i], v = job->v[i], denominator;
     float after = adamw_step(job, p.g, w, &m, &v, &denominator);
@@ -74,7 +76,7 @@ PS_INLINE step_parts adamw_accounted(const ps_update_adamw_job *job, size_t i) {
     job->window_buffer[i] = window;
     job->gradient_sum[i] += p.gradient;
     job->carried_sum[i] += p.carried;
-    job->decay_sum[i] += p.decay;
+    if (decays) job->decay_sum[i] += p.decay;
     return p;
 }
 
@@ -124,8 +126,9 @@ static void finish_row(const row_sums *sums, double *squares) {
     squares[PS_UPDATE_ZERO_GRADIENT_STEPS] = nonzero == 0 ? 1 : 0;
 }
 
-/* nesterov is a constant at both calls: a branch inside would keep the lanes from becoming vectors. */
-PS_INLINE void sgd_row(const ps_update_sgd_job *job, bool nesterov, size_t begin, size_t end, double *squares) {
+/* nesterov and decays are constants at every call: a branch inside would keep the lanes from becoming vectors. */
+PS_INLINE void sgd_row(const ps_update_sgd_job *job, bool nesterov, bool decays, size_t begin, size_t end,
+                       double *squares) {
     ps_update_sgd_job local = *job;
     local.nesterov = nesterov;
     row_sums sums;
@@ -133,34 +136,59 @@ PS_INLINE void sgd_row(const ps_update_sgd_job *job, bool nesterov, size_t begin
     size_t i = begin;
     for (; i + LANES <= end; i += LANES) {
 #pragma GCC ivdep
-        for (size_t lane = 0; lane < LANES; lane++) add_parts(&sums, lane, sgd_accounted(&local, i + lane));
+        for (size_t lane = 0; lane < LANES; lane++) add_parts(&sums, lane, sgd_accounted(&local, decays, i + lane));
     }
-    for (size_t lane = 0; i + lane < end; lane++) add_parts(&sums, lane, sgd_accounted(&local, i + lane));
+    for (size_t lane = 0; i + lane < end; lane++) add_parts(&sums, lane, sgd_accounted(&local, decays, i + lane));
     finish_row(&sums, squares);
 }
 
 void PS_SIMD_NAME(ps_update_sgd_row)(const ps_update_sgd_job *job, size_t begin, size_t end, double *squares) {
-    if (job->nesterov) sgd_row(job, true, begin, end, squares);
-    else sgd_row(job, false, begin, end, squares);
+    bool decays = job->decay_sum != NULL;
+    if (job->nesterov && decays) sgd_row(job, true, true, begin, end, squares);
+    else if (job->nesterov) sgd_row(job, true, false, begin, end, squares);
+    else if (decays) sgd_row(job, false, true, begin, end, squares);
+    else sgd_row(job, false, false, begin, end, squares);
 }
 
-void PS_SIMD_NAME(ps_update_adamw_row)(const ps_update_adamw_job *job, size_t begin, size_t end, double *squares) {
+PS_INLINE void adamw_row(const ps_update_adamw_job *job, bool decays, size_t begin, size_t end, double *squares) {
     const ps_update_adamw_job local = *job;
     row_sums sums;
     memset(&sums, 0, sizeof sums);
     size_t i = begin;
     for (; i + LANES <= end; i += LANES) {
 #pragma GCC ivdep
-        for (size_t lane = 0; lane < LANES; lane++) add_parts(&sums, lane, adamw_accounted(&local, i + lane));
+        for (size_t lane = 0; lane < LANES; lane++) add_parts(&sums, lane, adamw_accounted(&local, decays, i + lane));
     }
-    for (size_t lane = 0; i + lane < end; lane++) add_parts(&sums, lane, adamw_accounted(&local, i + lane));
+    for (size_t lane = 0; i + lane < end; lane++) add_parts(&sums, lane, adamw_accounted(&local, decays, i + lane));
     finish_row(&sums, squares);
 }
 
-PS_INLINE void add_net(const ps_update_net_job *job, double sums[PS_UPDATE_NETS][LANES], size_t lane, size_t i) {
+void PS_SIMD_NAME(ps_update_adamw_row)(const ps_update_adamw_job *job, size_t begin, size_t end, double *squares) {
+    if (job->decay_sum != NULL) adamw_row(job, true, begin, end, squares);
+    else adamw_row(job, false, begin, end, squares);
+}
+
+void PS_SIMD_NAME(ps_update_carry_span)(const ps_update_carry_job *job, size_t begin, size_t end) {
+    const ps_update_carry_job local = *job;
+    float *carried = local.carried_start;
+    if (local.open)
+        for (size_t i = begin; i < end; i++) carried[i] = local.window_buffer[i] + local.factor * carried[i];
+    else
+        for (size_t i = begin; i < end; i++) carried[i] = local.momentum[i] - carried[i];
+}
+
+void PS_SIMD_NAME(ps_update_share_span)(const ps_update_carry_job *job, size_t begin, size_t end) {
+    const ps_update_carry_job local = *job;
+    float *carried = local.carried_start;
+    for (size_t i = begin; i < end; i++)
+        carried[i] = decay_share(local.momentum[i], local.window_buffer[i], local.factor * carried[i]);
+}
+
+PS_INLINE void add_net(const ps_update_net_job *job, bool decays, double sums[PS_UPDATE_NETS][LANES], size_t lane,
+                       size_t i) {
     double w = (double)job->w[i], start = (double)job->start[i], moved = w - start;
     double driven = (double)job->gradient_sum[i] + job->factor * (double)job->carried[i],
-           decayed = (double)job->decay_sum[i];
+           decayed = decays ? (double)job->decay_sum[i] : 0;
     sums[PS_UPDATE_NET][lane] += moved * moved;
     sums[PS_UPDATE_NET_GRADIENT][lane] += driven * driven;
     sums[PS_UPDATE_NET_DECAY][lane] += decayed * decayed;
@@ -169,15 +197,20 @@ PS_INLINE void add_net(const ps_update_net_job *job, double sums[PS_UPDATE_NETS]
     sums[PS_UPDATE_L2_START][lane] += start * start;
 }
 
-void PS_SIMD_NAME(ps_update_net_row)(const ps_update_net_job *job, size_t begin, size_t end, double *nets) {
+PS_INLINE void net_row(const ps_update_net_job *job, bool decays, size_t begin, size_t end, double *nets) {
     double sums[PS_UPDATE_NETS][LANES];
     memset(sums, 0, sizeof sums);
     for (size_t i = begin; i < end; i += LANES) {
         size_t lanes = end - i < LANES ? end - i : LANES;
-        for (size_t lane = 0; lane < lanes; lane++) add_net(job, sums, lane, i + lane);
+        for (size_t lane = 0; lane < lanes; lane++) add_net(job, decays, sums, lane, i + lane);
     }
     for (int k = 0; k < PS_UPDATE_NETS; k++) {
         nets[k] = 0;
         for (int lane = 0; lane < LANES; lane++) nets[k] += sums[k][lane];
     }
+}
+
+void PS_SIMD_NAME(ps_update_net_row)(const ps_update_net_job *job, size_t begin, size_t end, double *nets) {
+    if (job->decay_sum != NULL) net_row(job, true, begin, end, nets);
+    else net_row(job, false, begin, end, nets);
 }

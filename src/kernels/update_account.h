@@ -4,13 +4,14 @@
  * SGD (c: clip coefficient, lambda: weight decay, mu: momentum): B is split linearly into the gradients of this window
  * (B_w, zero at the window's start), the weight decay of all steps (B_d) and the gradient momentum carried over the
  * window's start (B_c, which only fades: mu^t of its start):
- *   B_w <- mu B_w + c g     B_d <- mu B_d + lambda w     B_c <- mu B_c     B = B_w + B_d + B_c
+ *   B_w <- mu B_w + c g     B_c <- mu B_c     B = B_w + B_d + B_c, so that B_d <- mu B_d + lambda w
  *   dw = -lr (nesterov ? c g + mu B_w : B_w)              path_gradient
  *        -lr (nesterov ? lambda w + mu B_d : B_d)         path_decay
  *        -lr (nesterov ? mu B_c : B_c)                    path_carried
  *        + residual                                       rounding
  * It is an accounting, not a causal split: through w the parts drive each other. Norms of parts do not add up; vectors
- * do.
+ * do. B_c is a known factor times its start, and B_d what B_w and B_c leave of B (within the rounding of B): of the
+ * three, B_w and the start of B_c are kept. Without weight decay B_d is 0 and nothing is kept of it.
  *
  * AdamW: the first moment is split as SGD's momentum is; s is the step's own and shared by the parts:
  *   m_w <- b1 m_w + (1 - b1) c g, zero at the window's start     m_c = m - m_w, which only fades
@@ -60,26 +61,33 @@ typedef enum {
 /* Owns its memory. Nobody but these functions writes to it. */
 typedef struct {
     size_t rows, row_length;
-    bool sgd;
-    uint64_t steps;        /* in this window so far */
-    double carried_factor; /* product of the momenta of this window's steps */
-    double carried_moved;  /* what multiplies carried_start in the updates so far, added up */
-    double *sums;          /* [PS_UPDATE_SUMS][rows] */
-    double *nets;          /* [PS_UPDATE_NETS][rows], valid after ps_update_account_close */
+    bool sgd, decays, open; /* decays: some steps have weight decay; open: a window has begun and is not closed */
+    uint64_t steps;         /* in this window so far */
+    double carried_factor;  /* product of the momenta of this window's steps */
+    float carried;          /* the same as steps take it: 0 where it is far below any rounding */
+    double carried_moved;   /* what multiplies carried_start in the updates so far, added up */
+    double *sums;           /* [PS_UPDATE_SUMS][rows] */
+    double *nets;           /* [PS_UPDATE_NETS][rows], valid after ps_update_account_close */
     /* All [rows][row_length]. The updates so far by this window's gradients, by decay, and by what was carried. */
-    float *weights_start, *gradient_sum, *decay_sum;
-    float *carried_sum;                  /* AdamW; SGD's is carried_moved carried_start */
-    float *window_buffer;                /* momentum (first moment) of this window's gradients */
-    float *decay_buffer, *carried_start; /* NULL for AdamW */
+    float *weights_start, *gradient_sum;
+    float *decay_sum;     /* NULL without decay */
+    float *carried_sum;   /* AdamW; SGD's is carried_moved carried_start */
+    float *window_buffer; /* momentum (first moment) of this window's gradients */
+    float *carried_start; /* SGD: B_c at the window's start; once the window is closed B_d, which outlives it */
 } ps_update_account;
 
-ps_status ps_update_account_create(size_t rows, size_t row_length, bool sgd, ps_update_account **out);
+/* decays: whether steps will have weight decay. */
+ps_status ps_update_account_create(size_t rows, size_t row_length, bool sgd, bool decays, ps_update_account **out);
 void ps_update_account_destroy(ps_update_account *account); /* NULL is fine */
 /* Begins a window at weights w: clears the sums; momentum: the optimiser's B (NULL for AdamW, whose m is carried as it
  * stands). What B holds beyond the decay's share becomes carried; on the first call all of B does. */
 void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *threads);
-/* Ends a window: works out nets from the weights as they are now. Call ps_update_account_begin to start the next. */
-void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *threads);
+/* Ends a window: works out nets from the weights as they are now, and what share of momentum (as for
+ * ps_update_account_begin) is the decay's. Call ps_update_account_begin to start the next. */
+void ps_update_account_close(ps_update_account *account, const float *w, const float *momentum, ps_threads *threads);
+/* What has to outlive a window, and so to stand in a checkpoint: the decay's share of the momentum between windows
+ * [rows][row_length]; NULL where there is none. */
+float *ps_update_account_decay_share(ps_update_account *account);
 /* Net displacement of one weight so far in the window by its gradients alone, without what was carried over its
  * start. */
 static inline double ps_update_account_gradient_net(const ps_update_account *account, size_t at) {

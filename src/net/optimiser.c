@@ -205,12 +205,16 @@ static double clip_factor(double limit, double norm) {
     return factor < 1.0 ? factor : 1.0;
 }
 
+static double decay_of(const ps_optimiser *optimiser, const slot *s) {
+    return s->exempt ? 0 : optimiser->options->weight_decay;
+}
+
 static void update(const ps_optimiser *optimiser, slot *s, double lr, double clip, uint64_t step) {
     const ps_optimiser_options *o = optimiser->options;
     const ps_param *p = s->param;
     ps_threads *threads = ps_net_threads(optimiser->net);
     size_t rows = (size_t)p->spec.rows;
-    double decay = s->exempt ? 0 : o->weight_decay;
+    double decay = decay_of(optimiser, s);
     if (optimiser->sgd) {
         ps_update_sgd_step sgd = {lr, o->momentum, decay, clip, o->nesterov};
         ps_update_sgd(&sgd, rows, p->row_length, p->grad, p->value, s->first, s->account, threads);
@@ -248,7 +252,8 @@ void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row) {
     const slot *s = &optimiser->slot[param];
     size_t length = s->param->row_length, first = (size_t)row * length;
     /* The share of weight decay in the momentum is accounted for apart, and goes with it. */
-    float *const buffers[] = {s->first, s->second, s->account != NULL ? s->account->decay_buffer : NULL};
+    float *const buffers[] = {s->first, s->second,
+                              s->account != NULL ? ps_update_account_decay_share(s->account) : NULL};
     for (int i = 0; i < 3; i++)
         if (buffers[i] != NULL) memset(buffers[i] + first, 0, length * sizeof *buffers[i]);
 }
@@ -260,7 +265,8 @@ ps_status ps_optimiser_track(ps_optimiser *optimiser, int param) {
         return ps_fail(PS_ERR_INTERNAL, "parameter %d is not learned, so it cannot be tracked", param);
     slot *s = &optimiser->slot[param];
     if (s->account != NULL) return PS_OK;
-    return ps_update_account_create((size_t)s->param->spec.rows, s->param->row_length, optimiser->sgd, &s->account);
+    return ps_update_account_create((size_t)s->param->spec.rows, s->param->row_length, optimiser->sgd,
+                                    decay_of(optimiser, s) > 0, &s->account);
 }
 
 ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param) {
@@ -279,15 +285,17 @@ void ps_optimiser_begin_window(ps_optimiser *optimiser) {
 void ps_optimiser_end_window(ps_optimiser *optimiser) {
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
-        if (s->account != NULL) ps_update_account_close(s->account, s->param->value, ps_net_threads(optimiser->net));
+        if (s->account != NULL)
+            ps_update_account_close(s->account, s->param->value, optimiser->sgd ? s->first : NULL,
+                                    ps_net_threads(optimiser->net));
     }
 }
 
 /* ---- state for checkpoints ---- */
 
-/* Arrays of one slot, in order; false past its last. Of an account only the decay buffer outlives a window. */
+/* Arrays of one slot, in order; false past its last. Of an account only the decay's share outlives a window. */
 static bool slot_array(const slot *s, bool sgd, int which, ps_state_array *array) {
-    float *decay = s->account != NULL ? s->account->decay_buffer : NULL;
+    float *decay = s->account != NULL ? ps_update_account_decay_share(s->account) : NULL;
     float *data[3] = {s->first, s->second, decay};
     const char *name[3] = {sgd ? "momentum" : "m", "v", "decay"};
     for (int i = 0; i < 3; i++) {

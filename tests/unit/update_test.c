@@ -107,12 +107,12 @@ static void accounting_changes_no_bit_and_threads_neither(void **state) {
             for (int pool = 0; pool < KT_POOLS; pool++) {
                 parameter p = parameter_of(shapes[i][0], shapes[i][1]);
                 ps_update_account *account = NULL;
-                assert_int_equal(ps_update_account_create(p.rows, p.length, sgd, &account), PS_OK);
+                assert_int_equal(ps_update_account_create(p.rows, p.length, sgd, true, &account), PS_OK);
                 for (int t = 0; t < 6; t++) {
                     if (t == 0 || t == 3) ps_update_account_begin(account, p.w, sgd ? p.b : NULL, kt_pool(pool));
                     step_once(&p, sgd, nesterov, t, account, kt_pool(pool));
                 }
-                ps_update_account_close(account, p.w, kt_pool(pool));
+                ps_update_account_close(account, p.w, p.b, kt_pool(pool));
                 assert_true(account->steps == 3);
                 kt_assert_same_bits(p.w, plain.w, p.count);
                 kt_assert_same_bits(p.b, plain.b, p.count);
@@ -234,7 +234,7 @@ static void accounts_follow_a_double_reference_over_windows(void **state) {
         parameter p = parameter_of(ROWS, LENGTH);
         static twin e[ROWS * LENGTH];
         ps_update_account *account = NULL;
-        assert_int_equal(ps_update_account_create(ROWS, LENGTH, kind < 2, &account), PS_OK);
+        assert_int_equal(ps_update_account_create(ROWS, LENGTH, kind < 2, true, &account), PS_OK);
         for (size_t i = 0; i < p.count; i++) e[i] = (twin){.w = (double)p.w[i]};
         for (int window = 0; window < WINDOWS; window++) {
             double sums[ROWS][PS_UPDATE_SUMS] = {{0}};
@@ -244,7 +244,7 @@ static void accounts_follow_a_double_reference_over_windows(void **state) {
             }
             ps_update_account_begin(account, p.w, kind < 2 ? p.b : NULL, kt_pool(1));
             for (int t = 0; t < STEPS; t++) account_step(kind, window, t, &p, e, account, sums);
-            ps_update_account_close(account, p.w, kt_pool(1));
+            ps_update_account_close(account, p.w, p.b, kt_pool(1));
             for (size_t row = 0; row < ROWS; row++) check_row(account, row, sums[row], e + row * LENGTH);
         }
         ps_update_account_destroy(account);
@@ -265,10 +265,10 @@ static void a_constant_gradient_moves_in_a_straight_line(void **state) {
     float w[4] = {0}, b[4] = {0}, g[4] = {3, 0, 4, 0};
     ps_update_sgd_step s = {.lr = 0.125, .clip = 1};
     ps_update_account *a = NULL;
-    assert_int_equal(ps_update_account_create(2, 2, true, &a), PS_OK);
+    assert_int_equal(ps_update_account_create(2, 2, true, false, &a), PS_OK);
     ps_update_account_begin(a, w, b, NULL);
     for (int t = 0; t < 8; t++) ps_update_sgd(&s, 2, 2, g, w, b, a, NULL);
-    ps_update_account_close(a, w, NULL);
+    ps_update_account_close(a, w, b, NULL);
     assert_true(w[0] == -3 && w[2] == -4);
     for (size_t row = 0; row < 2; row++) {
         double length = row ? 4 : 3;
@@ -288,10 +288,10 @@ static void pure_decay_is_put_down_to_decay(void **state) {
     memset(p.g, 0, p.count * sizeof(float));
     ps_update_sgd_step s = {.lr = 0.5, .decay = 0.1, .clip = 1};
     ps_update_account *a = NULL;
-    assert_int_equal(ps_update_account_create(3, 20, true, &a), PS_OK);
+    assert_int_equal(ps_update_account_create(3, 20, true, true, &a), PS_OK);
     ps_update_account_begin(a, p.w, p.b, NULL);
     for (int t = 0; t < 10; t++) ps_update_sgd(&s, 3, 20, p.g, p.w, p.b, a, NULL);
-    ps_update_account_close(a, p.w, NULL);
+    ps_update_account_close(a, p.w, p.b, NULL);
     for (size_t row = 0; row < 3; row++) {
         double start = net_of(a, PS_UPDATE_L2_START, row), lost = start * (1 - pow(0.95, 10));
         kt_assert_near(net_of(a, PS_UPDATE_NET, row), lost, 1e-6);
@@ -310,13 +310,13 @@ static void momentum_outlives_the_gradient_as_carried(void **state) {
     float w[2] = {1, 1}, b[2] = {0}, g[2] = {1, 0};
     ps_update_sgd_step s = {.lr = 0.1, .momentum = 0.5, .clip = 1};
     ps_update_account *a = NULL;
-    assert_int_equal(ps_update_account_create(2, 1, true, &a), PS_OK);
+    assert_int_equal(ps_update_account_create(2, 1, true, false, &a), PS_OK);
     ps_update_account_begin(a, w, b, NULL);
     for (int t = 0; t < 3; t++) ps_update_sgd(&s, 2, 1, g, w, b, a, NULL);
     g[0] = 0;
     ps_update_account_begin(a, w, b, NULL);
     for (int t = 0; t < 4; t++) ps_update_sgd(&s, 2, 1, g, w, b, a, NULL);
-    ps_update_account_close(a, w, NULL);
+    ps_update_account_close(a, w, b, NULL);
     double carried = 0.1 * 1.75 * (0.5 + 0.25 + 0.125 + 0.0625);
     kt_assert_near(sum_of(a, PS_UPDATE_PATH, 0), carried, 1e-6);
     kt_assert_near(sum_of(a, PS_UPDATE_PATH_CARRIED, 0), carried, 1e-6);
@@ -355,7 +355,7 @@ static void check_parts(const ps_update_account *a, const ps_update_adamw_step *
     for (size_t i = row * SOME_LENGTH; i < (row + 1) * SOME_LENGTH; i++) {
         double start = (double)a->weights_start[i], moved = (double)p->w[i] - start;
         double gradient = ps_update_account_gradient_net(a, i), carried = (double)a->carried_sum[i],
-               decay = (double)a->decay_sum[i];
+               decay = a->decay_sum != NULL ? (double)a->decay_sum[i] : 0;
         assert_true(gradient == 0 || !silent);
         double largest = fabs(start) + fabs(gradient) + fabs(carried) + fabs(decay);
         assert_true(fabs(moved - (gradient + carried + decay)) <= 4e-7 * SOME_STEPS * largest);
@@ -367,7 +367,7 @@ static void check_parts(const ps_update_account *a, const ps_update_adamw_step *
 static void adamw_run(ps_update_adamw_step s) {
     parameter p = parameter_of(SOME_ROWS, SOME_LENGTH);
     ps_update_account *a = NULL;
-    assert_int_equal(ps_update_account_create(SOME_ROWS, SOME_LENGTH, false, &a), PS_OK);
+    assert_int_equal(ps_update_account_create(SOME_ROWS, SOME_LENGTH, false, s.decay > 0, &a), PS_OK);
     for (int window = 0; window < SOME_WINDOWS; window++) {
         ps_update_account_begin(a, p.w, NULL, NULL);
         for (int t = 0; t < SOME_STEPS; t++) {
@@ -376,7 +376,7 @@ static void adamw_run(ps_update_adamw_step s) {
             s.clip = t == 3 ? 0.2 : 1;
             ps_update_adamw(&s, SOME_ROWS, SOME_LENGTH, p.g, p.w, p.b, p.v, a, NULL);
         }
-        ps_update_account_close(a, p.w, NULL);
+        ps_update_account_close(a, p.w, p.b, NULL);
         for (size_t row = 0; row < SOME_ROWS; row++) check_parts(a, &s, &p, row, window);
     }
     ps_update_account_destroy(a);
@@ -403,7 +403,7 @@ static void a_part_that_did_nothing_has_moved_nothing(void **state) {
         bool sgd = kind % 3 < 2, silent = kind >= 3; /* no weight decay; or no gradient since before the window */
         parameter p = parameter_of(SILENT_ROWS, LONG_ROW);
         ps_update_account *a = NULL;
-        assert_int_equal(ps_update_account_create(SILENT_ROWS, LONG_ROW, sgd, &a), PS_OK);
+        assert_int_equal(ps_update_account_create(SILENT_ROWS, LONG_ROW, sgd, silent, &a), PS_OK);
         double decay = silent ? 0.03 : 0;
         for (int t = 0; t < 80; t++) {
             ps_update_sgd_step s = {
@@ -421,7 +421,7 @@ static void a_part_that_did_nothing_has_moved_nothing(void **state) {
             if (sgd) ps_update_sgd(&s, SILENT_ROWS, LONG_ROW, p.g, p.w, p.b, a, NULL);
             else ps_update_adamw(&w, SILENT_ROWS, LONG_ROW, p.g, p.w, p.b, p.v, a, NULL);
         }
-        ps_update_account_close(a, p.w, NULL);
+        ps_update_account_close(a, p.w, p.b, NULL);
         for (size_t row = 0; row < SILENT_ROWS; row++) {
             if (!silent) {
                 assert_true(net_of(a, PS_UPDATE_NET_DECAY, row) == 0 && sum_of(a, PS_UPDATE_PATH_DECAY, row) == 0);
@@ -440,7 +440,7 @@ static void not_a_number_is_not_a_zero_gradient(void **state) {
     (void)state;
     parameter p = parameter_of(3, 20);
     ps_update_account *a = NULL;
-    assert_int_equal(ps_update_account_create(3, 20, true, &a), PS_OK);
+    assert_int_equal(ps_update_account_create(3, 20, true, false, &a), PS_OK);
     memset(p.g, 0, p.count * sizeof(float));
     p.g[25] = NAN, p.g[47] = -0.0f;
     ps_update_sgd_step s = {.lr = 0.1, .momentum = 0.9, .clip = 1};
