@@ -15,27 +15,34 @@ static bool normalised(const ps_facts *facts) {
     return false;
 }
 
+/* By how much the loss is larger in evaluation mode; NaN: batch statistics give none that is finite. Not every probe
+ * has both modes, so that the two are matched by their steps, *at being where to look for the latter's. */
+static double gap_at(const ps_facts *facts, size_t probe, size_t *at) {
+    const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
+    while (*at > 0 && batch->step[*at - 1] > eval->step[probe]) (*at)--;
+    if (*at == 0 || batch->step[*at - 1] != eval->step[probe] || !isfinite(batch->value[*at - 1])) return NAN;
+    return isfinite(eval->value[probe]) ? eval->value[probe] - batch->value[*at - 1] : INFINITY;
+}
+
 /* The smallest gap of the latest probes: one probe alone may stand on a step that went astray. */
 static double lasting_gap(const ps_facts *facts) {
     enum { PROBES = 3 };
-    const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
-    size_t count = eval->count < batch->count ? eval->count : batch->count;
+    size_t count = facts->probe_loss_eval.count, at = facts->probe_loss_batch.count;
     double smallest = INFINITY;
     for (size_t i = 0; i < PROBES && i < count; i++) {
-        double b = batch->value[batch->count - 1 - i], e = eval->value[eval->count - 1 - i];
-        if (!isfinite(b)) continue;
-        smallest = fmin(smallest, isfinite(e) ? e - b : INFINITY);
+        double gap = gap_at(facts, count - 1 - i, &at);
+        if (!isnan(gap)) smallest = fmin(smallest, gap);
     }
     return smallest;
 }
 
 /* The first step from which on the gap is at least this. */
-static long long since(const ps_facts *facts, double gap) {
-    const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
+static long long since(const ps_facts *facts, double least) {
+    size_t at = facts->probe_loss_batch.count;
     long long step = -1;
-    for (size_t i = eval->count; i > 0 && i <= batch->count; i--) {
-        if (!(eval->value[i - 1] - batch->value[i - 1] >= gap)) break;
-        step = eval->step[i - 1];
+    for (size_t i = facts->probe_loss_eval.count; i > 0; i--) {
+        if (!(gap_at(facts, i - 1, &at) >= least)) break;
+        step = facts->probe_loss_eval.step[i - 1];
     }
     return step;
 }

@@ -242,10 +242,20 @@ static ps_status write_loss(ps_probe *probe, uint64_t step) {
     return ps_trace_write_probe_loss(probe->options.trace, step, &loss, probe->probed_images);
 }
 
+/* Whether the probing at this step, an end of one window and the start of another, is to know both modes. */
+static bool evaluates_at(const ps_probe *probe, uint64_t step) {
+    const ps_probe_options *o = &probe->options;
+    uint64_t every = o->eval_every > 1 ? (uint64_t)o->eval_every : 1, window = o->window;
+    uint64_t windows = (o->steps + window - 1) / window, before = (step + window - 1) / window;
+    if (every == 1 || o->probe_every > 1 || before >= windows) return true;
+    uint64_t left = windows - before;
+    return (before > 0 && left % every == 0) || (left - 1) % every == 0;
+}
+
 static ps_status write_probes(ps_probe *probe, uint64_t step) {
     ps_trace_writer *trace = probe->options.trace;
     if (probe->options.source.batches == 0) return PS_OK;
-    PS_TRY(ps_probe_measure(probe));
+    PS_TRY(ps_probe_measure_modes(probe, evaluates_at(probe, step)));
     for (int i = 0; i < probe->layers; i++) {
         if (!records_any(probe, PS_RECORD_PROBE, i)) continue;
         ps_trace_begin_record(trace, PS_RECORD_PROBE);

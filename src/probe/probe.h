@@ -33,6 +33,10 @@ typedef struct {
     int parts;              /* as in ps_train_source */
     ps_probe_source source; /* batches 0: no probe records */
     int probe_every;        /* windows between probings; 0 means 1. The first and the last state are always probed */
+    /* The pass with running statistics is made at both ends of every so many-th window, counted back from the last (so
+     * that whole windows are known in this mode, the last one among them); 0 means 1: in every probing. Elsewhere its
+     * quantities are null and its loss is left out. */
+    int eval_every;
     ps_trace_writer *trace; /* borrowed; its header is written by ps_probe_write_header */
 } ps_probe_options;
 

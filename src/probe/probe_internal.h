@@ -71,6 +71,7 @@ struct ps_probe {
     uint64_t probed_images;
     ps_probe_loss loss[2]; /* of the latest probing with batch statistics, and with running ones */
     bool probed;
+    bool evaluates; /* the probing at hand makes the pass with running statistics, too */
     bool loss_reported, weights_reported, *gradient_reported,
         *activation_reported; /* nonfinite events of this window */
 };
@@ -85,6 +86,7 @@ void ps_attachment_clear(const ps_probe *probe, ps_attachment *attachment);
 
 /* probe_pass.c */
 ps_status ps_probe_prepare_passes(ps_probe *probe);
+ps_status ps_probe_measure_modes(ps_probe *probe, bool evaluates);
 
 /* Room for partial maxima of a tensor; see probe_pass.c. */
 size_t ps_probe_max_chunks(size_t rows, int channels);

@@ -114,7 +114,7 @@ static bool is_shown(const ps_probe *probe, ps_tap tap, ps_mode mode) {
 
 static bool needs_pass(const ps_probe *probe, ps_mode mode) {
     if (mode == PS_MODE_PROBE && probe->tap_wanted[PS_TAP_EDGES]) return true;
-    if (mode == PS_MODE_EVAL && !probe->modes_differ) return false;
+    if (mode == PS_MODE_EVAL && (!probe->modes_differ || !probe->evaluates)) return false;
     for (int tap = 0; tap < PS_TAPS; tap++)
         if (probe->tap_wanted[tap] && is_shown(probe, (ps_tap)tap, mode)) return true;
     return false;
@@ -245,8 +245,11 @@ static void begin_probing(ps_probe *probe) {
     memset(probe->loss, 0, sizeof probe->loss);
 }
 
-ps_status ps_probe_measure(ps_probe *probe) {
+ps_status ps_probe_measure(ps_probe *probe) { return ps_probe_measure_modes(probe, true); }
+
+ps_status ps_probe_measure_modes(ps_probe *probe, bool evaluates) {
     uint64_t start = ps_clock_ns();
+    probe->evaluates = evaluates;
     begin_probing(probe);
     for (int i = 0; i < probe->options.source.batches; i++) {
         int images;

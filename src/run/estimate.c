@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "probe/probe.h"
+#include "run/looks.h"
 #include "run/session.h"
 
 enum { TIMED_STEPS = 3 };
@@ -21,9 +22,11 @@ static ps_status time_step(ps_session *s, uint64_t step, double *seconds) {
     return PS_OK;
 }
 
-static double time_forward(ps_session *s) {
+/* As evaluation does it, and as a probing does. */
+static double time_forward(ps_session *s, bool plain) {
     uint64_t start = ps_clock_ns();
-    ps_net_forward(s->net, s->x, PS_MODE_PROBE, ps_rng_key_of(0, "estimate"), NULL);
+    if (plain) ps_net_forward_plain(s->net, s->x, PS_MODE_PROBE, NULL, NULL);
+    else ps_net_forward(s->net, s->x, PS_MODE_PROBE, ps_rng_key_of(0, "estimate"), NULL);
     return seconds_since(start);
 }
 
@@ -63,15 +66,16 @@ ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_es
         if (status == PS_OK && i > 0) fastest = fmin(fastest, seconds); /* the first warms caches and page tables */
     }
     if (status == PS_OK) {
-        double windows = ceil((double)config->steps / config->window) + 1;
-        double forward = time_forward(&session);
+        double probings = ceil((double)config->steps / config->window) + 1;
+        double forward = time_forward(&session, false), plain = time_forward(&session, true);
         ps_net_memory memory = ps_net_memory_use(session.net);
         double parameters = (double)memory.parameter_bytes;
         estimate->task = session.described;
         estimate->step_seconds = fastest;
-        estimate->probe_seconds = 2 * forward * session.probe_batches; /* batch mode and evaluation mode */
+        double probing = ps_looks_passes(config) * plain * session.probe_batches; /* all of them */
+        estimate->probe_seconds = probing / probings;
         double test = forward * ps_dataset_count(session.dataset, PS_SPLIT_TEST) / config->batch;
-        estimate->total_seconds = fastest * config->steps + windows * estimate->probe_seconds + test;
+        estimate->total_seconds = fastest * config->steps + probing + test;
         estimate->memory_bytes =
             (double)(memory.block_bytes + memory.workspace_bytes + memory.parts_bytes) + 4 * parameters;
         estimate->disk_bytes = trace_bytes(config, ps_net_units(session.net)) + 1.5 * parameters;

@@ -50,6 +50,7 @@ static void settle(ps_run_config *c, int count) {
 ps_status ps_held_apart_settle(ps_run_config *config) {
     int count;
     if (config->given[PS_GIVEN_probe]) return PS_OK;
+    if (config->probe < config->batch) config->probe = config->batch;
     PS_TRY(count_once(config, &count));
     settle(config, count);
     return PS_OK;

@@ -4,8 +4,9 @@
 
 #include "run/config.h"
 
-/* Settles `probe` where it was not given: what stands there, but at most a quarter of the training images that no fold
- * holds out, and at least one. That goes by the data alone, so that it is the same in all arms. Data that are made get
+/* Settles `probe` where it was not given: what stands there, or a batch where that is more, but at most a quarter of
+ * the training images that no fold holds out, and at least one. That goes by data and batch alone, so that it is the
+ * same in all arms of an experiment. Data that are made get
  * theirs on top, and keep it. From now on it counts as given. */
 ps_status ps_held_apart_settle(ps_run_config *config);
 

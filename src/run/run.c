@@ -297,6 +297,7 @@ static ps_status start_probe(run *r) {
                                 .window = (uint64_t)r->config->window,
                                 .parts = r->config->accumulate,
                                 .source = ps_session_probe_source(&r->session),
+                                .eval_every = r->config->probe_eval_every,
                                 .trace = r->trace};
     return ps_probe_create(r->session.net, r->session.optimiser, &options, &r->probe);
 }

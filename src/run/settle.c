@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "run/held_apart.h"
 #include "run/latest.h"
+#include "run/looks.h"
 #include "run/planned.h"
 #include "run/recipe.h"
 #include "run/session.h"
@@ -107,5 +108,7 @@ ps_status ps_run_settle_on_data(ps_run_config *config) {
     if (ps_planned(config)) PS_TRY(ps_held_apart_count(config, &training));
     const ps_dataset_options data = ps_session_data_options(config);
     PS_TRY(ps_planned_apply(config, &data));
-    return count_epochs(config);
+    PS_TRY(count_epochs(config));
+    ps_looks_settle(config);
+    return PS_OK;
 }

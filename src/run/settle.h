@@ -8,9 +8,9 @@
  * other. A configuration that was settled stays as it is, here and below. */
 ps_status ps_run_settle(ps_run_config *config);
 
-/* What follows from the data, which are looked at: how many of them the probe has, patch and batch of a plan, and the
- * steps of `epochs`, a pass over what is left of the training images without the probe set, in whole steps. Not where
- * nothing is to be run. */
+/* What follows from the data, which are looked at: how many of them the probe has, patch and batch of a plan, the steps
+ * of `epochs`, a pass over what is left of the training images without the probe set, in whole steps; and the window,
+ * which follows from all of these (looks.h). Not where nothing is to be run. */
 ps_status ps_run_settle_on_data(ps_run_config *config);
 
 #endif

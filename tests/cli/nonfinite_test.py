@@ -94,7 +94,8 @@ shown = run("eval", "w.safetensors", *SMALL, "--threads", "1", "--json")
 found = json.loads(shown.stdout)
 report(shown.returncode == 1 and found["loss"] in ("NaN", "Infinity") and found["accuracy"] is None, "eval: exit 1, and no accuracy of such outputs",
        f"exit {shown.returncode}: {shown.stdout}{shown.stderr}")
-must("train", *SMALL, "--steps", "2", "--window", "1", "--lr", "0", "--threads", "1", "--quiet", "--init", "w.safetensors", "--out", "eval-blown")
+must("train", *SMALL, "--steps", "2", "--window", "1", "--probe-eval-every", "1", "--lr", "0", "--threads", "1", "--quiet", "--init", "w.safetensors", "--out",
+     "eval-blown")
 last = [r for r in records("eval-blown", "probe") if r["step"] == 0 and r["layer"] == "stage3.0.conv"][0]["values"]["nonzero_eval"]
 report("NaN" in last and run("validate", "eval-blown").returncode == 0, "the trace counts none of them, and is valid", last)
 

@@ -252,6 +252,18 @@ static void modes_must_differ_for_long(void **state) {
     ps_findings_clear(&findings);
     facts.probe_loss_eval.value[PROBES - 2] = 1.1; /* a step that went astray is no fault */
     expect_nothing(&facts, "mode_loss");
+    /* Evaluation mode may have been looked at now and then only, and is held against the same steps. */
+    set_series(&facts.probe_loss_eval, chance, 3);
+    ps_fact_series *eval = &facts.probe_loss_eval;
+    const size_t kept[] = {PROBES - 4, PROBES - 2, PROBES - 1};
+    for (size_t i = 0; i < 3; i++) eval->value[i] = eval->value[kept[i]], eval->step[i] = eval->step[kept[i]];
+    eval->count = 3;
+    double before = facts.probe_loss_batch.value[PROBES - 3];
+    facts.probe_loss_batch.value[PROBES - 3] = 100;
+    judge(&facts, "mode_loss", &findings);
+    assert_int_equal(only(&findings)->level, PS_LEVEL_CRITICAL);
+    ps_findings_clear(&findings);
+    facts.probe_loss_batch.value[PROBES - 3] = before;
     set_series(&facts.probe_loss_eval, chance, 3);
     facts.steps = 20; /* running means have not got there yet */
     judge(&facts, "mode_loss", &findings);

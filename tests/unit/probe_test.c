@@ -153,14 +153,22 @@ static const ps_probe_run run_text = {.producer = "test 1",
                                       .data_digest = "0",
                                       .classes = CLASSES};
 
-static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
+static ps_probe *attach_every(bench *b, const char *record, int eval_every, ps_trace_writer **trace) {
     ps_probe *probe;
     assert_int_equal(ps_trace_create(path, trace), PS_OK);
-    ps_probe_options options = {
-        .record = record, .steps = STEPS, .window = WINDOW, .trace = *trace, .source = {b, PROBE_BATCHES, probe_batch}};
+    ps_probe_options options = {.record = record,
+                                .steps = STEPS,
+                                .window = WINDOW,
+                                .eval_every = eval_every,
+                                .trace = *trace,
+                                .source = {b, PROBE_BATCHES, probe_batch}};
     assert_int_equal(ps_probe_create(b->net, b->optimiser, &options, &probe), PS_OK);
     assert_int_equal(ps_probe_write_header(probe, &run_text), PS_OK);
     return probe;
+}
+
+static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
+    return attach_every(b, record, 0, trace);
 }
 
 static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_t start, uint64_t steps,
@@ -481,6 +489,31 @@ static void probe_records_say_what_naive_probing_says(void **state) {
         ps_probe_destroy(probe);
         assert_int_equal(ps_trace_close(trace), PS_OK);
         read_lines();
+        for (int i = 0; i < ps_net_units(b.net)->count; i++) check_probe_record(&b, i, STEPS);
+        done(&b);
+    }
+}
+
+/* Counted back from the last window, whose two ends are known; not measured is null, and nothing else changes. */
+static void evaluation_mode_is_looked_at_now_and_then(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, without_norm};
+    for (int g = 0; g < 2; g++) {
+        bench b = make(graphs[g], BATCH, 2, "sgd");
+        ps_trace_writer *trace;
+        ps_probe *probe = attach_every(&b, NULL, 2, &trace);
+        train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+        ps_probe_destroy(probe);
+        assert_int_equal(ps_trace_close(trace), PS_OK);
+        read_lines();
+        const ps_unit *u = &ps_net_units(b.net)->unit[0];
+        for (int step = 0; step <= STEPS; step += WINDOW) {
+            double got[MOST];
+            cJSON *r = record("probe", u->name, "step", step);
+            assert_int_equal(values_of(r, "nonzero_eval", got, u->channels), step > 0 || graphs[g] == without_norm);
+            assert_true(values_of(r, "nonzero", got, u->channels));
+            cJSON_Delete(r);
+        }
         for (int i = 0; i < ps_net_units(b.net)->count; i++) check_probe_record(&b, i, STEPS);
         done(&b);
     }
@@ -1595,6 +1628,7 @@ static int free_lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(probe_records_say_what_naive_probing_says),
+        cmocka_unit_test(evaluation_mode_is_looked_at_now_and_then),
         cmocka_unit_test(the_loss_of_the_probe_images_is_recorded_in_both_modes),
         cmocka_unit_test(weights_of_a_layer),
         cmocka_unit_test(dead_inputs_are_counted),
