@@ -1,13 +1,14 @@
 /* Depthwise convolution (groups = channels, one filter each): a few products per element, bound by memory, so every
  * array is walked once, line by line, and a line of the source is still in a near cache when the next line of the
  * target reads it again. Any kernel of at most 64 lines, stride to 8, padding, dilation; 2D and 3D. Zeros stand for the
- * padding.
+ * padding. Kernels of 3 x 3 in 2D have faster loops of their own where these fit (conv_depthwise_pair.h).
  * Relative L2 error: forward and backward-data 1e-7, backward-weights 4e-7 in the tests (sums in sequence over a part
  * of the batch). */
 #include "kernels/conv_depthwise.h"
 
 #include <string.h>
 
+#include "kernels/conv_depthwise_pair.h"
 #include "kernels/conv_method.h"
 
 /* Leaves of the weight gradient at most; floats of the target per task; positions and lines of dy summed in
@@ -28,6 +29,7 @@ typedef struct {
 } residues;
 
 typedef struct {
+    const ps_conv_shape *shape; /* of the weight gradient */
     const ps_depthwise_kernels *kernels;
     residues d, h, w;
     const float *source, *weights, *bias, *dy;
@@ -35,8 +37,11 @@ typedef struct {
     size_t lines, chunks, part_step;
     ps_leaves leaves; /* of the weight gradient */
     int channels, kh, kw, taps;
-    bool accumulate;
+    bool accumulate, pairs; /* pairs: the weight gradient is laid out as conv_depthwise_pair.h says */
 } depthwise_job;
+
+/* Room for the weights or their gradient in either layout. */
+static size_t weights_floats(const ps_conv_shape *s) { return ps_conv_taps(s) * ps_conv_round16((size_t)s->c); }
 
 /* Weights [c][taps] as [taps][c]. */
 static void turn_weights(const ps_conv_shape *s, const float *w, float *turned) {
@@ -157,6 +162,10 @@ static void plan_backward(const ps_conv_shape *s, depthwise_job *job) {
 
 static void depthwise_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
                               void *workspace, ps_threads *threads) {
+    if (ps_depthwise_pair_fits(s, PS_CONV_FORWARD)) {
+        ps_depthwise_pair_forward(s, x, w, bias, y, workspace, threads);
+        return;
+    }
     depthwise_job job;
     plan_forward(s, &job);
     turn_weights(s, w, workspace);
@@ -167,6 +176,10 @@ static void depthwise_forward(const ps_conv_shape *s, const float *x, const floa
 static void depthwise_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias,
                                     float *dx, bool accumulate, void *workspace, ps_threads *threads) {
     (void)bias;
+    if (ps_depthwise_pair_fits(s, PS_CONV_BACKWARD_DATA)) {
+        ps_depthwise_pair_backward_data(s, dy, w, dx, accumulate, workspace, threads);
+        return;
+    }
     depthwise_job job;
     plan_backward(s, &job);
     turn_weights(s, w, workspace);
@@ -217,13 +230,23 @@ static void gradient_lines(void *context, size_t chunk, int worker) {
     }
 }
 
+static void gradient_pairs(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const depthwise_job *job = context;
+    ps_depthwise_pair_gradient(job->shape, job->source, job->dy, ps_leaves_start(&job->leaves, chunk),
+                               ps_leaves_start(&job->leaves, chunk + 1), job->parts + chunk * job->part_step);
+}
+
 static void write_gradients(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
     size_t channels = (size_t)job->channels, taps = (size_t)job->taps, first = chunk * CHANNELS_PER_TASK;
+    size_t step = job->pairs ? PS_PAIR_BLOCK : channels;
     size_t last = first + CHANNELS_PER_TASK < channels ? first + CHANNELS_PER_TASK : channels;
-    for (size_t c = first; c < last; c++)
-        for (size_t t = 0; t < taps; t++) job->dw[c * taps + t] = job->parts[t * channels + c];
+    for (size_t c = first; c < last; c++) {
+        const float *from = job->parts + (job->pairs ? c / PS_PAIR_BLOCK * taps * step + c % PS_PAIR_BLOCK : c);
+        for (size_t t = 0; t < taps; t++) job->dw[c * taps + t] = from[t * step];
+    }
 }
 
 /* So few leaves that their sums are small beside the arrays. */
@@ -233,7 +256,9 @@ static void plan_gradient(const ps_conv_shape *s, depthwise_job *job) {
     size_t wanted = ps_threads_chunks(lines, LINE_FLOATS / ((size_t)job->w.size * (size_t)s->c + 1) + 1);
     most = most < 2 ? 2 : most > LEAVES ? LEAVES : most;
     job->leaves = ps_leaves_of((size_t)s->n, job->lines / (size_t)s->n, wanted < most ? wanted : most);
-    job->part_step = ps_conv_round16(ps_conv_taps(s) * (size_t)s->c);
+    job->shape = s;
+    job->pairs = ps_depthwise_pair_fits(s, PS_CONV_BACKWARD_WEIGHTS);
+    job->part_step = weights_floats(s);
 }
 
 static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
@@ -241,15 +266,14 @@ static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, c
     depthwise_job job;
     plan_gradient(s, &job);
     job.source = x, job.dy = dy, job.parts = workspace, job.dw = dw;
-    ps_threads_run(threads, job.leaves.count, gradient_lines, &job);
+    ps_threads_run(threads, job.leaves.count, job.pairs ? gradient_pairs : gradient_lines, &job);
     ps_reduce_floats(job.parts, job.leaves.count, job.part_step, job.part_step, threads);
     ps_threads_run(threads, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), write_gradients, &job);
 }
 
 static size_t depthwise_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     (void)threads;
-    size_t weights = ps_conv_round16(ps_conv_taps(s) * (size_t)s->c);
-    if (pass != PS_CONV_BACKWARD_WEIGHTS) return weights * sizeof(float);
+    if (pass != PS_CONV_BACKWARD_WEIGHTS) return weights_floats(s) * sizeof(float);
     depthwise_job job;
     plan_gradient(s, &job);
     return job.leaves.count * job.part_step * sizeof(float);
