@@ -24,7 +24,7 @@ typedef struct {
     const float *source, *weights, *bias, *dy;
     float *target, *sums;
     int channels, stride;
-    size_t pairs, chunks; /* pairs of lines of all samples */
+    size_t groups, chunks; /* groups of lines of all samples, a pair of each grid */
     bool accumulate;
     bool far; /* the arrays are beyond the nearer caches */
 } pair_job;
@@ -54,12 +54,6 @@ static void pack_weights(const ps_conv_shape *s, const float *w, bool turned, fl
     }
 }
 
-static size_t pairs_of(const side *h) {
-    size_t pairs = 0;
-    for (int grid = 0; grid < h->grids; grid++) pairs += ((size_t)grid_size(h->target, h->grids, grid) + 1) / 2;
-    return pairs;
-}
-
 static void plan(const ps_conv_shape *s, pair_job *job) {
     job->kernels = PS_SIMD_SELECT(ps_depthwise_pair_kernels_of)();
     job->channels = s->c, job->stride = s->stride_h;
@@ -72,20 +66,58 @@ static void plan(const ps_conv_shape *s, pair_job *job) {
 /* Lines [line, line + rows) of a grid of y (for spread: of dx), and what belongs to them. */
 typedef struct {
     int sample, grid, line, rows;
+    int turn;        /* of its group */
+    size_t end, far; /* lines of y, counted through all samples, behind this group and behind the next */
 } pair_place;
 
-static pair_place place_of(const pair_job *job, size_t pair) {
-    size_t each = pairs_of(&job->h), left = pair % each;
-    pair_place p = {.sample = (int)(pair / each)};
-    for (;; p.grid++) {
-        size_t here = ((size_t)grid_size(job->h.target, job->h.grids, p.grid) + 1) / 2;
-        if (left < here) break;
-        left -= here;
+/* A walk over lines [line, last) of y, counted through all samples: groups of neighbours, a pair of each grid in turn.
+ */
+typedef struct {
+    size_t line, last;
+    int grid;
+} pair_walk;
+
+/* Behind the group that begins with a line. */
+static size_t group_end(const pair_job *job, size_t line, size_t last) {
+    size_t height = (size_t)job->h.target, end = line / height * height + height,
+           most = line + 2 * (size_t)job->h.grids;
+    if (end > last) end = last;
+    return end < most ? end : most;
+}
+
+static bool next_pair(const pair_job *job, pair_walk *walk, pair_place *p) {
+    size_t height = (size_t)job->h.target, grids = (size_t)job->h.grids;
+    while (walk->line < walk->last) {
+        size_t line = walk->line + (size_t)walk->grid, end = group_end(job, walk->line, walk->last);
+        if (walk->grid < job->h.grids && line < end) {
+            size_t h = line % height;
+            *p = (pair_place){(int)(line / height),
+                              (int)(h % grids),
+                              (int)(h / grids),
+                              line + grids < end ? 2 : 1,
+                              walk->grid,
+                              end,
+                              end < walk->last ? group_end(job, end, walk->last) : end};
+            walk->grid++;
+            return true;
+        }
+        walk->line = end, walk->grid = 0;
     }
-    p.line = 2 * (int)left;
-    p.rows = grid_size(job->h.target, job->h.grids, p.grid) - p.line;
-    if (p.rows > 2) p.rows = 2;
-    return p;
+    return false;
+}
+
+static size_t groups_of(const side *h) { return ps_threads_chunks((size_t)h->target, 2 * (size_t)h->grids); }
+
+/* The line that the group of this number begins with, all samples' groups counted through. */
+static size_t group_start(const pair_job *job, size_t group) {
+    size_t each = groups_of(&job->h);
+    return group / each * (size_t)job->h.target + group % each * 2 * (size_t)job->h.grids;
+}
+
+static pair_walk walk_of(const pair_job *job, size_t chunk) {
+    size_t first = ps_threads_chunk_start(job->groups, job->chunks, chunk),
+           last = ps_threads_chunk_start(job->groups, job->chunks, chunk + 1);
+    return (pair_walk){.line = group_start(job, first), .last = group_start(job, last)};
 }
 
 /* The lines of x that lines of y read, in one grid. */
@@ -112,36 +144,41 @@ static size_t y_start(const pair_job *job, const pair_place *p, int row, int w_g
     return (line * (size_t)job->w.target + (size_t)w_grid) * (size_t)job->channels;
 }
 
-/* The line of x, counted through all samples, behind the last that a pair reads. */
-static size_t x_end(const pair_job *job, const pair_place *p) {
+/* The line of x, counted through all samples, behind what lines of y before `line` read. */
+static size_t x_end(const pair_job *job, size_t line) {
     const side *h = &job->h;
-    int last = (p->line + p->rows - 1) * h->stride - h->pad / h->grids + 2;
-    int lines = grid_size(h->source, h->grids, p->grid);
-    if (last >= lines) last = lines - 1;
-    return (size_t)p->sample * (size_t)h->source + (size_t)(last * h->grids + p->grid) + 1;
+    size_t sample = (line - 1) / (size_t)h->target;
+    int end = (int)((line - 1) % (size_t)h->target) * h->stride - h->pad + 2 * h->grids + 1;
+    return sample * (size_t)h->source + (size_t)(end < h->source ? end : h->source);
 }
 
-/* What `next` reads beyond pair p; y: of both. */
-static void look_ahead(const pair_job *job, const pair_place *p, const pair_place *next, const float *y,
-                       ps_depthwise_pair *k) {
+/* Lines [first, last) of an array, and which share of them is fetched. */
+static ps_depthwise_ahead ahead_of(const float *array, size_t first, size_t last, size_t line_floats, size_t share,
+                                   size_t shares) {
+    size_t floats = last > first ? (last - first) * line_floats / shares : 0;
+    return (ps_depthwise_ahead){array + first * line_floats + share * floats, floats};
+}
+
+/* What the next group reads beyond this one is fetched evenly while this one is worked on. y: y, or dy. */
+static void look_ahead(const pair_job *job, const pair_place *p, const float *y, int w_grid, ps_depthwise_pair *k) {
     if (!job->far) return;
-    size_t end = x_end(job, p), next_end = x_end(job, next), channels = (size_t)job->channels;
-    size_t x_line = (size_t)job->w.source * channels, y_line = (size_t)job->w.target * channels;
-    if (next_end > end) k->ahead[0] = (ps_depthwise_ahead){job->source + end * x_line, (next_end - end) * x_line};
-    k->ahead[1] = (ps_depthwise_ahead){y + y_start(job, next, 0, 0), (job->h.grids > 1 ? 1 : next->rows) * y_line};
+    size_t channels = (size_t)job->channels, shares = (size_t)job->h.grids * (size_t)job->w.grids;
+    size_t share = (size_t)p->turn * (size_t)job->w.grids + (size_t)w_grid;
+    k->ahead[0] =
+        ahead_of(job->source, x_end(job, p->end), x_end(job, p->far), (size_t)job->w.source * channels, share, shares);
+    k->ahead[1] = ahead_of(y, p->end, p->far, (size_t)job->w.target * channels, share, shares);
 }
 
 static void sweep_pairs(void *context, size_t chunk, int worker) {
     (void)worker;
     const pair_job *job = context;
-    size_t last = ps_threads_chunk_start(job->pairs, job->chunks, chunk + 1);
-    for (size_t pair = ps_threads_chunk_start(job->pairs, job->chunks, chunk); pair < last; pair++) {
-        pair_place p = place_of(job, pair), next = place_of(job, pair + 1);
+    pair_walk walk = walk_of(job, chunk);
+    for (pair_place p; next_pair(job, &walk, &p);) {
         for (int grid = 0; grid < job->w.grids; grid++) {
             ps_depthwise_pair k = pair_at(job, &p, grid);
             float *y[2] = {NULL, NULL};
             for (int row = 0; row < p.rows; row++) y[row] = job->target + y_start(job, &p, row, grid);
-            if (pair + 1 < last && grid == 0) look_ahead(job, &p, &next, job->target, &k);
+            look_ahead(job, &p, job->target, grid, &k);
             job->kernels->sweep(&k, job->stride, job->weights, job->bias, y);
         }
     }
@@ -151,23 +188,23 @@ static void sweep_pairs(void *context, size_t chunk, int worker) {
 static void spread_pairs(void *context, size_t chunk, int worker) {
     (void)worker;
     const pair_job *job = context;
-    size_t last = ps_threads_chunk_start(job->pairs, job->chunks, chunk + 1), channels = (size_t)job->channels;
+    size_t channels = (size_t)job->channels;
     size_t dx_line = (size_t)job->w.target * channels, dy_line = (size_t)job->w.source * channels;
-    for (size_t pair = ps_threads_chunk_start(job->pairs, job->chunks, chunk); pair < last; pair++) {
-        pair_place p = place_of(job, pair);
+    pair_walk walk = walk_of(job, chunk);
+    for (pair_place p; next_pair(job, &walk, &p);) {
         ps_depthwise_pair k = {.rows = p.rows,
                                .channels = job->channels,
                                .count = job->w.source,
                                .columns = job->w.target,
                                .x_step = channels,
-                               .y_step = channels};
-        k.accumulate = job->accumulate;
+                               .y_step = channels,
+                               .accumulate = job->accumulate};
         const float *dy = job->source + ((size_t)p.sample * (size_t)job->h.source + (size_t)(p.line / 2)) * dy_line;
         float *dx = job->target + ((size_t)p.sample * (size_t)job->h.target + (size_t)p.line) * dx_line;
         k.x[0] = dy, k.x[1] = p.line / 2 + 1 < job->h.source ? dy + dy_line : NULL;
-        if (job->far && pair + 1 < last) {
+        if (job->far && p.far > p.end) {
             k.ahead[0] = (ps_depthwise_ahead){dy + 2 * dy_line, dy_line};
-            k.ahead[1] = (ps_depthwise_ahead){dx + (size_t)p.rows * dx_line, 2 * dx_line};
+            k.ahead[1] = ahead_of(job->target, p.end, p.far, dx_line, 0, 1);
         }
         float *to[2] = {dx, p.rows > 1 ? dx + dx_line : NULL};
         job->kernels->spread(&k, job->weights, to);
@@ -175,9 +212,9 @@ static void spread_pairs(void *context, size_t chunk, int worker) {
 }
 
 static void run(const ps_conv_shape *s, pair_job *job, ps_threads_task *task, ps_threads *threads) {
-    size_t each = (size_t)job->w.target * (size_t)job->channels * 2;
-    job->pairs = (size_t)s->n * (size_t)s->d * pairs_of(&job->h);
-    job->chunks = ps_threads_chunks(job->pairs, PAIR_FLOATS / each + 1);
+    size_t each = (size_t)job->w.target * (size_t)job->channels * 2 * (size_t)job->h.grids;
+    job->groups = (size_t)s->n * (size_t)s->d * groups_of(&job->h);
+    job->chunks = ps_threads_chunks(job->groups, PAIR_FLOATS / each + 1);
     ps_threads_run(threads, job->chunks, task, job);
 }
 
@@ -203,29 +240,18 @@ void ps_depthwise_pair_backward_data(const ps_conv_shape *s, const float *dy, co
     run(s, &job, sweep_pairs, threads);
 }
 
-/* Lines of dy from `line` on: a pair where the next line is of the same grid and before `last`. */
-static pair_place gradient_place(const pair_job *job, size_t line, size_t last) {
-    int height = job->h.target, h = (int)(line % (size_t)height);
-    pair_place p = {.sample = (int)(line / (size_t)height), .grid = h % job->h.grids, .line = h / job->h.grids};
-    p.rows = job->h.grids == 1 && line + 1 < last && h + 1 < height ? 2 : 1;
-    return p;
-}
-
 void ps_depthwise_pair_gradient(const ps_conv_shape *s, const float *x, const float *dy, size_t first, size_t last,
                                 float *sums) {
     pair_job job = {.source = x};
     plan(s, &job);
     memset(sums, 0, ps_depthwise_pair_floats(s) * sizeof *sums);
-    pair_place next = gradient_place(&job, first, last);
-    for (size_t line = first; line < last;) {
-        pair_place p = next;
-        line += (size_t)p.rows;
-        if (line < last) next = gradient_place(&job, line, last);
+    pair_walk walk = {.line = first, .last = last};
+    for (pair_place p; next_pair(&job, &walk, &p);) {
         for (int grid = 0; grid < job.w.grids; grid++) {
             ps_depthwise_pair k = pair_at(&job, &p, grid);
             const float *from[2] = {NULL, NULL};
             for (int row = 0; row < p.rows; row++) from[row] = dy + y_start(&job, &p, row, grid);
-            if (line < last && grid == 0) look_ahead(&job, &p, &next, dy, &k);
+            look_ahead(&job, &p, dy, grid, &k);
             job.kernels->gradient(&k, job.stride, from, sums);
         }
     }

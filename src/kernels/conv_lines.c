@@ -24,6 +24,9 @@ enum {
     LEAVES_FLOATS = 4 << 20,   /* and the room they may take together: 16 MiB */
     GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
     STRIPE_FLOATS = 96 * 1024, /* of source and dy that trimmed sums of a leaf run over together: 384 KiB */
+    FAR_FLOATS = 1 << 20,      /* of the target that no second-level cache holds */
+    MOST_AHEAD = 256,          /* channels of a target whose units may be fetched ahead */
+    UNITS_AHEAD = 8,           /* units of a task where they are */
     LEAST_TRIMMED = 8,         /* channels of a tap that are worth a block of their own */
     FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few such sums */
 };
@@ -35,6 +38,7 @@ typedef struct {
     const float *source, *w, *bias, *dy;
     float *target, *packed, *buffers, *parts;
     bool copied;                            /* lines are copied with their padding; otherwise read in place */
+    bool far;                               /* the target (or dy) is beyond the nearer caches, and fetched ahead */
     bool trimmed;                           /* products leave out what lies outside the source along w */
     int low, columns;                       /* first source column of a line and how many the positions reach */
     int window;                             /* source lines per tap of d that a run of target lines reaches */
@@ -118,6 +122,15 @@ static void cut_units(lines_job *job, size_t positions) {
     job->units = (size_t)s->n * (size_t)s->d.count * job->runs * job->pieces;
     job->window = (int)window_of(s, job->run);
     job->buffer_floats = job->copied ? round_up(buffer_of(job, job->run), 16) : 0;
+    size_t channels = (size_t)s->target_channels, sizes = (size_t)s->d.target_size * (size_t)s->h.target_size;
+    bool whole = s->d.target_step == 1 && s->h.target_step == 1 && s->w.target_step == 1;
+    job->far = whole && s->groups == 1 && channels <= MOST_AHEAD &&
+               (size_t)s->n * sizes * (size_t)s->w.target_size * channels >= FAR_FLOATS;
+}
+
+/* Tasks of a sweep. */
+static size_t chunks_of(const lines_job *job) {
+    return job->far ? ps_threads_chunks(job->units, UNITS_AHEAD) : job->units;
 }
 
 /* gradient: of the weights; then every line that a tap reaches must be in memory. */
@@ -142,6 +155,7 @@ typedef struct {
     int n, d, first_line, lines, first_source;
     size_t first, count;
     const float *buffer;
+    const float *ahead; /* NULL, or the next unit's part of the target or of dy, to be fetched meanwhile */
 } unit;
 
 static unit unit_of(const lines_job *job, size_t index) {
@@ -244,13 +258,14 @@ static void find_segments(const lines_job *job, const unit *u, int line, int gro
     }
 }
 
-static float *target_of(const lines_job *job, const unit *u, int line) {
+/* Where the unit's positions of a line begin in the target (or in dy). */
+static size_t target_at(const lines_job *job, const unit *u, int line) {
     const ps_conv_sweep *s = &job->sweep;
     size_t row = ((size_t)u->n * (size_t)s->d.target_size + (size_t)(u->d * s->d.target_step + s->d.target_first)) *
                      (size_t)s->h.target_size +
                  (size_t)(line * s->h.target_step + s->h.target_first);
     size_t column = u->first * (size_t)s->w.target_step + (size_t)s->w.target_first;
-    return job->target + (row * (size_t)s->w.target_size + column) * (size_t)s->target_channels;
+    return (row * (size_t)s->w.target_size + column) * (size_t)s->target_channels;
 }
 
 /* Positions of a trimmed line, from `first` on, that all taps along w reach alike: how many, at most `count`. */
@@ -276,9 +291,15 @@ static void multiply_line(const lines_job *job, const unit *u, int line, int gro
         if (job->trimmed) piece.count = alike_from(&job->sweep.w, piece.first, piece.count);
         find_segments(job, &piece, line, group, begin, end, p);
         p->count = piece.count;
-        p->target = target_of(job, &piece, line) + channel;
+        p->target = job->target + target_at(job, &piece, line) + channel;
         job->kernels->multiply(p);
+        if (p->ahead != NULL) p->ahead += piece.count * job->panel;
     }
+}
+
+/* The share of a panel of channels in what is fetched for the next unit. */
+static const float *panel_ahead(const lines_job *job, const unit *u, size_t panel) {
+    return u->ahead == NULL ? NULL : u->ahead + panel * (size_t)u->lines * u->count * job->panel;
 }
 
 /* All lines of a unit for one panel of channels; depth in blocks whose weights stay in the nearest cache. */
@@ -296,18 +317,32 @@ static void multiply_panel(const lines_job *job, const unit *u, int group, size_
         p.panel = packed + begin * width;
         p.bias = pass == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
         p.accumulate = pass > 0 || job->accumulate;
+        p.ahead = pass == 0 ? panel_ahead(job, u, panel) : NULL;
         for (int line = u->first_line; line < u->first_line + u->lines; line++) {
             multiply_line(job, u, line, group, begin, end, group * s->target_group + channel, &p);
         }
     }
 }
 
-static void convolve_unit(void *context, size_t index, int worker) {
-    const lines_job *job = context;
+/* Unit `index` of those before `last`, which one thread works on after another. */
+static unit unit_before(const lines_job *job, size_t index, size_t last) {
     unit u = unit_of(job, index);
-    copy_lines(job, &u, worker);
-    for (int group = 0; group < job->sweep.groups; group++) {
-        for (size_t panel = 0; panel < job->panels; panel++) multiply_panel(job, &u, group, panel);
+    if (job->far && index + 1 < last) {
+        unit next = unit_of(job, index + 1);
+        u.ahead = (job->dy != NULL ? job->dy : job->target) + target_at(job, &next, next.first_line);
+    }
+    return u;
+}
+
+static void convolve_units(void *context, size_t chunk, int worker) {
+    const lines_job *job = context;
+    size_t chunks = chunks_of(job), last = ps_threads_chunk_start(job->units, chunks, chunk + 1);
+    for (size_t index = ps_threads_chunk_start(job->units, chunks, chunk); index < last; index++) {
+        unit u = unit_before(job, index, last);
+        copy_lines(job, &u, worker);
+        for (int group = 0; group < job->sweep.groups; group++) {
+            for (size_t panel = 0; panel < job->panels; panel++) multiply_panel(job, &u, group, panel);
+        }
     }
 }
 
@@ -343,7 +378,7 @@ static void run_sweep(lines_job *job, void *workspace, ps_threads *threads) {
     job->packed = workspace;
     job->buffers = job->packed + packed_floats(job);
     if (job->sweep.depth > 0) ps_threads_run(threads, (size_t)job->sweep.groups * job->panels, pack_panel, job);
-    ps_threads_run(threads, job->units, convolve_unit, job);
+    ps_threads_run(threads, chunks_of(job), convolve_units, job);
 }
 
 static void lines_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
@@ -407,12 +442,13 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
     o.line_step = (size_t)s->h.source_step * job->line_floats;
     o.step = (size_t)s->w.source_step * (size_t)s->source_channels;
     o.dy_step = (size_t)s->target_channels, o.dy_line = (size_t)s->w.count * o.dy_step;
-    o.dy = job->dy + (target_of(job, u, u->first_line) - job->target) + group * s->target_group + channel;
+    o.dy = job->dy + target_at(job, u, u->first_line) + group * s->target_group + channel;
     o.sum_step = job->sum_step;
     for (size_t j = 0; j < s->depth; j += PS_LINES_ROWS) {
         o.rows = s->depth - j < PS_LINES_ROWS ? (int)(s->depth - j) : PS_LINES_ROWS;
         for (int r = 0; r < o.rows; r++) o.from[r] = row_start(job, u, group, j + (size_t)r);
         o.sum = part + ((size_t)group * s->depth + j) * job->sum_step + channel;
+        o.ahead = j == 0 ? panel_ahead(job, u, panel) : NULL;
         job->kernels->outer(&o);
     }
 }
@@ -458,8 +494,7 @@ static void outer_tap(const tap_rows *t, size_t j, int rows, size_t index, bool 
             source_line(job, u.n, d, line) + (size_t)column * (size_t)s->source_channels + j % (size_t)s->source_group;
         for (int r = 0; r < rows; r++) o.from[r] = from + r;
         o.lines = (size_t)(h.high - h.low), o.count = (size_t)(w.high - w.low);
-        o.dy =
-            job->dy + (target_of(job, &u, u.first_line + h.low) - job->target) + (size_t)w.low * o.dy_step + t->channel;
+        o.dy = job->dy + target_at(job, &u, u.first_line + h.low) + (size_t)w.low * o.dy_step + t->channel;
     } else {
         for (int r = 0; r < rows; r++) o.from[r] = job->source;
         o.dy = job->dy;
@@ -509,7 +544,7 @@ static void gradient_leaf(void *context, size_t chunk, int worker) {
         return;
     }
     for (size_t index = begin; index < end; index++) {
-        unit u = unit_of(job, index);
+        unit u = unit_before(job, index, end);
         copy_lines(job, &u, worker);
         for (int group = 0; group < job->sweep.groups; group++) {
             for (size_t panel = first_panel; panel < last_panel; panel++)

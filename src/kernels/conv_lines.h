@@ -29,6 +29,7 @@ typedef struct {
     const float *bias;  /* NULL: from zero */
     bool accumulate;    /* onto the target */
     float *target;
+    const float *ahead; /* NULL, or what is fetched meanwhile for later: as many floats as the target gets */
 } ps_lines_product;
 
 /* sum[r][0..2 vectors) += over lines and positions of from[r][line * line_step + p * step] * dy[line * dy_line + p *
@@ -40,6 +41,7 @@ typedef struct {
     const float *dy;
     bool accumulate;
     float *sum;
+    const float *ahead; /* NULL, or what is fetched meanwhile for later: as many floats as are read of dy */
 } ps_lines_outer;
 
 typedef struct {
