@@ -7,10 +7,11 @@
 static size_t wide_bytes(size_t width) { return (width * sizeof(float) + 63) / 64 * 64; }
 static void *slots_of(void *workspace, size_t width) { return (char *)workspace + wide_bytes(width); }
 
-/* Chunks of whole samples. */
+/* Chunks of whole samples, of some work each: slots of small maps with many channels cost more than the maps. */
 static ps_leaves sample_leaves(ps_shape shape) {
-    size_t batch = ps_reduce_batch((size_t)shape.n);
-    return ps_leaves_of((size_t)shape.n, 1, batch < PS_ROWS_MAX_CHUNKS ? batch : PS_ROWS_MAX_CHUNKS);
+    size_t batch = ps_reduce_batch((size_t)shape.n), most = batch < PS_ROWS_MAX_CHUNKS ? batch : PS_ROWS_MAX_CHUNKS;
+    size_t wanted = ps_threads_chunks(batch * ps_shape_elements(ps_shape_with_batch(shape, 1)), PS_ROWS_GRAIN);
+    return ps_leaves_of((size_t)shape.n, 1, wanted < most ? wanted : most);
 }
 
 size_t ps_pointwise_workspace_bytes(ps_shape shape) {

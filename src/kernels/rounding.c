@@ -126,22 +126,26 @@ static size_t taps_within(int out, int stride, int pad, int dilation, int taps, 
     return (size_t)(end - tap);
 }
 
-static void depthwise_line(const ps_rounding_reach *r, size_t line, const block *at, int ow) {
+static bool depthwise_line(const ps_rounding_reach *r, size_t line, const block *at, int ow) {
     const ps_conv_shape *s = r->shape;
-    size_t c = (size_t)s->c, d, h, w;
-    ps_rounding_depthwise_job job = {.row = r->row, .bias = r->bias, .factor = r->factor};
-    job.step[2] = (size_t)s->dilation_w * c;
+    size_t c = (size_t)s->c, d, h;
+    ps_rounding_depthwise_job job = {.w = (size_t)s->w,
+                                     .taps_w = (size_t)s->kw,
+                                     .stride = (size_t)s->stride_w,
+                                     .dilation = (size_t)s->dilation_w,
+                                     .pad = (size_t)s->pad_w,
+                                     .outputs = (size_t)ow,
+                                     .channels = c,
+                                     .row = r->row,
+                                     .bias = r->bias,
+                                     .factor = r->factor,
+                                     .bound = r->bound + line * (size_t)ow * c};
     job.step[1] = (size_t)s->dilation_h * (size_t)s->w * c;
     job.step[0] = (size_t)s->dilation_d * (size_t)s->h * (size_t)s->w * c;
     job.taps[0] = taps_within(at->d, s->stride_d, s->pad_d, s->dilation_d, s->kd, s->d, &d);
     job.taps[1] = taps_within(at->h, s->stride_h, s->pad_h, s->dilation_h, s->kh, s->h, &h);
-    size_t from = (((size_t)at->n * (size_t)s->d + d) * (size_t)s->h + h) * (size_t)s->w;
-    for (int o = 0; o < ow; o++) {
-        job.taps[2] = taps_within(o, s->stride_w, s->pad_w, s->dilation_w, s->kw, s->w, &w);
-        job.x = r->norm + (from + w) * c;
-        job.bound = r->bound + (line * (size_t)ow + (size_t)o) * c;
-        PS_SIMD_SELECT(ps_rounding_spread_depthwise)(&job, c);
-    }
+    job.x = r->norm + (((size_t)at->n * (size_t)s->d + d) * (size_t)s->h + h) * (size_t)s->w * c;
+    return PS_SIMD_SELECT(ps_rounding_spread_depthwise)(&job) != 0;
 }
 
 /* A line of output positions. */
@@ -151,10 +155,7 @@ static void spread_line(void *context, size_t line, int worker) {
     block b = {.h = (int)(line % (size_t)job->oh),
                .d = (int)(line / (size_t)job->oh % (size_t)job->od),
                .n = (int)(line / (size_t)job->oh / (size_t)job->od)};
-    if (job->depthwise) {
-        depthwise_line(job->reach, line, &b, job->ow);
-        return;
-    }
+    if (job->depthwise && depthwise_line(job->reach, line, &b, job->ow)) return;
     for (b.first = 0; b.first < job->ow; b.first += BLOCK) {
         b.count = job->ow - b.first < BLOCK ? job->ow - b.first : BLOCK;
         for (int group = 0; group < job->reach->shape->groups; group++) {

@@ -4,18 +4,20 @@
 #include "kernels/rounding_simd.h"
 #include "kernels/rows_simd.h"
 
-enum { CHAINS = 16 };
+enum { CHAINS = 16, FEW_CHAINS = 4 };
 
 /* Squares in double: their range must hold what a float's does. Sums of their own, so that they do not wait for each
  * other. */
-static double squares_of(const float *x, size_t length) {
-    double sum[CHAINS] = {0}, total = 0;
+PS_INLINE double squares_of(const float *x, size_t length) {
+    double sum[CHAINS] = {0}, few[FEW_CHAINS] = {0}, total = 0;
     size_t i = 0;
     for (; i + CHAINS <= length; i += CHAINS)
         for (size_t k = 0; k < CHAINS; k++) sum[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i + FEW_CHAINS <= length; i += FEW_CHAINS)
+        for (size_t k = 0; k < FEW_CHAINS; k++) few[k] += (double)x[i + k] * (double)x[i + k];
     for (; i < length; i++) total += (double)x[i] * (double)x[i];
     for (size_t k = 0; length >= CHAINS && k < CHAINS; k++) total += sum[k];
-    return total;
+    return total + ((few[0] + few[1]) + (few[2] + few[3]));
 }
 
 void PS_SIMD_NAME(ps_rounding_norms_chunk)(const float *x, size_t count, size_t length, float *norm) {
@@ -77,34 +79,70 @@ void PS_SIMD_NAME(ps_rounding_spread_rows)(const ps_rounding_spread_job *first, 
     }
 }
 
-enum { DEPTHWISE = 64 }; /* channels whose sums are under way */
+/* Of a depthwise convolution: the squares of a source position's taps along d and h are added up once for all output
+ * positions that reach it along w. */
+enum { CHANNELS = 32, COLUMNS = 64 }; /* channels and source positions whose sums are under way: 16 KiB */
 
-PS_INLINE void add_depthwise(const ps_rounding_depthwise_job *job, size_t channel, size_t length, double *squares) {
+PS_INLINE void add_column(const ps_rounding_depthwise_job *job, const float *x, size_t length, double *squares) {
+    for (size_t j = 0; j < length; j++) squares[j] = 0;
     for (size_t d = 0; d < job->taps[0]; d++)
-        for (size_t h = 0; h < job->taps[1]; h++)
-            for (size_t w = 0; w < job->taps[2]; w++) {
-                const float *x = job->x + channel + d * job->step[0] + h * job->step[1] + w * job->step[2];
-                for (size_t j = 0; j < length; j++) squares[j] += (double)x[j] * (double)x[j];
-            }
+        for (size_t h = 0; h < job->taps[1]; h++) {
+            const float *at = x + d * job->step[0] + h * job->step[1];
+            for (size_t j = 0; j < length; j++) squares[j] += (double)at[j] * (double)at[j];
+        }
 }
 
-PS_INLINE void spread_depthwise(const ps_rounding_depthwise_job *job, size_t channel, size_t length) {
+PS_INLINE void spread_reach(const ps_rounding_depthwise_job *job, size_t channel, size_t length,
+                            double (*column)[CHANNELS], size_t columns, size_t step, float *bound) {
     const float *row = job->row + channel, *bias = job->bias ? job->bias + channel : NULL;
-    float *bound = job->bound + channel, factor = job->factor;
-    double squares[DEPTHWISE] = {0};
-    add_depthwise(job, channel, length, squares);
-#pragma GCC ivdep
-    for (size_t j = 0; j < length; j++) {
-        float norm = (float)sqrt(squares[j]), own = bias ? fabsf(bias[j]) : 0.0f;
-        bound[j] = norm * row[j] + (norm > 0 ? factor * own : 0.0f);
+    float factor = job->factor, norm[CHANNELS];
+    double squares[CHANNELS] = {0};
+    for (size_t w = 0; w < columns; w++)
+        for (size_t j = 0; j < length; j++) squares[j] += column[w * step][j];
+    for (size_t j = 0; j < length; j++) norm[j] = (float)sqrt(squares[j]);
+    for (size_t j = 0; j < length; j++) bound[j] = norm[j] * row[j];
+    for (size_t j = 0; bias && j < length; j++) {
+        float own = factor * fabsf(bias[j]);
+        bound[j] += norm[j] > 0 ? own : 0.0f;
     }
 }
 
-/* The same loops for a constant length, which stay in registers. */
-void PS_SIMD_NAME(ps_rounding_spread_depthwise)(const ps_rounding_depthwise_job *job, size_t count) {
+PS_INLINE size_t first_in_line(size_t out, const ps_rounding_depthwise_job *job, size_t *taps) {
+    size_t tap = 0, end = job->taps_w, at = out * job->stride;
+    while (tap < end && at + tap * job->dilation < job->pad) tap++;
+    while (end > tap && at + (end - 1) * job->dilation >= job->pad + job->w) end--;
+    *taps = end - tap;
+    return end > tap ? at + tap * job->dilation - job->pad : 0;
+}
+
+/* Output positions from `out` on whose sources fit into the columns; returns how many. */
+PS_INLINE size_t spread_some(const ps_rounding_depthwise_job *job, size_t channel, size_t length, size_t out,
+                             double (*column)[CHANNELS]) {
+    size_t taps, first = first_in_line(out, job, &taps), count = job->w - first;
+    if (count > COLUMNS) count = COLUMNS;
+    for (size_t w = 0; w < count; w++)
+        add_column(job, job->x + (first + w) * job->channels + channel, length, column[w]);
+    size_t done = 0;
+    for (; out + done < job->outputs; done++) {
+        size_t at = first_in_line(out + done, job, &taps), behind = taps > 0 ? at + (taps - 1) * job->dilation + 1 : 0;
+        if (behind > first + count) break;
+        float *bound = job->bound + (out + done) * job->channels + channel;
+        spread_reach(job, channel, length, column + (taps > 0 ? at - first : 0), taps, job->dilation, bound);
+    }
+    return done;
+}
+
+PS_INLINE void spread_line_of(const ps_rounding_depthwise_job *job, size_t channel, size_t length) {
+    double column[COLUMNS][CHANNELS];
+    for (size_t out = 0, done; out < job->outputs; out += done) done = spread_some(job, channel, length, out, column);
+}
+
+int PS_SIMD_NAME(ps_rounding_spread_depthwise)(const ps_rounding_depthwise_job *job) {
     size_t channel = 0;
-    for (; channel + DEPTHWISE <= count; channel += DEPTHWISE) spread_depthwise(job, channel, DEPTHWISE);
-    if (channel < count) spread_depthwise(job, channel, count - channel);
+    if ((job->taps_w - 1) * job->dilation >= COLUMNS) return 0;
+    for (; channel + CHANNELS <= job->channels; channel += CHANNELS) spread_line_of(job, channel, CHANNELS);
+    if (channel < job->channels) spread_line_of(job, channel, job->channels - channel);
+    return 1;
 }
 
 /* NaN wins and stays. */

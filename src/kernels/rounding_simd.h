@@ -34,16 +34,19 @@ PS_SIMD_DECLARE(void, ps_rounding_spread_row, const ps_rounding_spread_job *job,
 PS_SIMD_DECLARE(void, ps_rounding_spread_rows, const ps_rounding_spread_job *first, const double *squares,
                 const float *moved, size_t positions, size_t step, size_t count);
 
-/* One output position of a depthwise convolution: taps[axis] source positions within reach along d, h and w, their
- * first floats step[axis] apart, from x on. */
+/* A line of output positions of a depthwise convolution. x: the first source position of the line along w, at the first
+ * tap along d and h within reach, of taps[axis] there, their floats step[axis] apart. */
 typedef struct {
     const float *x;
-    size_t taps[3], step[3];
-    const float *row, *bias; /* [count]; bias: NULL: 0 */
+    size_t taps[2], step[2];
+    size_t w, taps_w, stride, dilation, pad; /* along w */
+    size_t outputs, channels;
+    const float *row, *bias; /* [channels]; bias: NULL: 0 */
     float factor;
-    float *bound;
+    float *bound; /* [outputs][channels] */
 } ps_rounding_depthwise_job;
-PS_SIMD_DECLARE(void, ps_rounding_spread_depthwise, const ps_rounding_depthwise_job *job, size_t count);
+/* 0: not done, for the kernel is too wide. */
+PS_SIMD_DECLARE(int, ps_rounding_spread_depthwise, const ps_rounding_depthwise_job *job);
 
 /* squares[i] += norm[i step]^2, most[i] = the larger of itself and moved[i step] (NULL: not wanted). */
 PS_SIMD_DECLARE(void, ps_rounding_add_reach, const float *norm, const float *moved, size_t step, size_t count,

@@ -136,6 +136,53 @@ static void zeros_give_the_bias_itself(void **state) {
     }
 }
 
+/* The norm of what a node of a depthwise convolution reads, at one output position. */
+static double depthwise_norm(const ps_conv_shape *s, const float *x, size_t position, int c) {
+    int ow = ps_conv_out_w(s), oh = ps_conv_out_h(s), od = ps_conv_out_d(s);
+    int at_w = (int)position % ow, at_h = (int)position / ow % oh, at_d = (int)position / ow / oh % od,
+        n = (int)position / ow / oh / od;
+    double squares = 0;
+    for (int t = 0; t < (int)ps_conv_taps(s); t++) {
+        int w = at_w * s->stride_w - s->pad_w + t % s->kw * s->dilation_w,
+            h = at_h * s->stride_h - s->pad_h + t / s->kw % s->kh * s->dilation_h,
+            d = at_d * s->stride_d - s->pad_d + t / s->kw / s->kh * s->dilation_d;
+        if (w < 0 || w >= s->w || h < 0 || h >= s->h || d < 0 || d >= s->d) continue;
+        double v = (double)x[((((size_t)n * s->d + d) * s->h + h) * s->w + w) * (size_t)s->c + (size_t)c];
+        squares += v * v;
+    }
+    return sqrt(squares);
+}
+
+/* Lines wider than what is held at a time, strides, dilations, a kernel wider than that, and channels that fill no
+ * block. */
+static void bounds_of_depthwise_ones_go_by_their_reach(void **state) {
+    (void)state;
+    static const ps_conv_shape wide[] = {SHAPE2(1, 40, 5, 150, 40, 3, 1, 1, 40),
+                                         SHAPE2(2, 33, 9, 131, 33, 5, 2, 2, 33),
+                                         {1, 7, 1, 9, 100, 7, 1, 3, 3, 1, 1, 1, 0, 4, 31, 1, 4, 31, 7},
+                                         {1, 3, 1, 2, 140, 3, 1, 1, 3, 1, 1, 1, 0, 0, 40, 1, 1, 40, 3},
+                                         {1, 6, 4, 4, 5, 6, 3, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1, 6}};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        const ps_conv_shape *s = &wide[i];
+        size_t taps = ps_conv_taps(s);
+        float *x = kt_numbers("x", inputs_of(s)), *w = kt_numbers("w", weights_of(s)),
+              *bias = kt_numbers("b", (size_t)s->k), *bound = malloc(outputs_of(s) * sizeof *bound);
+        void *workspace = kt_workspace(ps_rounding_conv_bytes(s));
+        memset(x, 0, (size_t)s->c * 8 * sizeof *x);
+        ps_rounding_conv(s, x, w, i % 2 == 0 ? bias : NULL, bound, workspace, kt_pool((int)i % KT_POOLS));
+        for (size_t o = 0; o < outputs_of(s); o++) {
+            size_t k = o % (size_t)s->k;
+            double norm = depthwise_norm(s, x, o / (size_t)s->k, (int)k), row = 0;
+            for (size_t t = 0; t < taps; t++) row += (double)w[k * taps + t] * (double)w[k * taps + t];
+            double own = i % 2 == 0 && norm > 0 ? fabs((double)bias[k]) : 0;
+            double wanted = (double)ps_rounding_of_sum((double)taps) * (norm * sqrt(row) + own);
+            kt_assert_near((double)bound[o] / PS_ROUNDING_UNIT, wanted / PS_ROUNDING_UNIT, 1e-5);
+        }
+        kt_workspace_free(workspace);
+        free(x), free(w), free(bias), free(bound);
+    }
+}
+
 /* Of a transposed convolution too, whatever method its backward-data is, and no bound is left beside it. */
 static void zeros_give_the_bias_of_transposed_ones(void **state) {
     (void)state;
@@ -590,6 +637,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_patches_give_equal_bits),
         cmocka_unit_test(zeros_give_the_bias_itself),
+        cmocka_unit_test(bounds_of_depthwise_ones_go_by_their_reach),
         cmocka_unit_test(zeros_give_the_bias_of_transposed_ones),
         cmocka_unit_test(plans_hold_a_plain_method),
         cmocka_unit_test(large_neighbours_stay_where_they_are),
