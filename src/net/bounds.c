@@ -5,17 +5,12 @@
 #include "core/memory.h"
 
 typedef struct {
-    size_t floats;
-    int free_after; /* the last operation that reads what it holds */
-} slot;
-
-typedef struct {
     const ps_graph *graph;
     ps_bounds_plan *plan;
     int *last; /* per operation: the last that reads its bounds, -1: none */
-    slot *slot;
-    size_t *of; /* per operation: its slot */
-    int slots, batch;
+    ps_plan_room *room;
+    int *op; /* per room */
+    int rooms, batch;
 } planner;
 
 /* An operation's bounds are wanted by gates and by operations that select, through any that hand them on. */
@@ -36,43 +31,17 @@ static void find_readers(planner *p) {
     }
 }
 
-static size_t floats_of(const planner *p, int op) {
-    return ps_shape_elements(ps_shape_with_batch(p->graph->op[op].shape, p->batch));
+static size_t bytes_of(const planner *p, int op) {
+    return ps_shape_elements(ps_shape_with_batch(p->graph->op[op].shape, p->batch)) * sizeof(float);
 }
 
-/* The smallest that is large enough, else the largest, which grows; a new one where none is free. */
-static int choose_slot(const planner *p, int op) {
-    int found = -1;
-    size_t floats = floats_of(p, op);
-    for (int i = 0; i < p->slots; i++) {
-        if (p->slot[i].free_after >= op) continue;
-        bool fits = p->slot[i].floats >= floats, found_fits = found >= 0 && p->slot[found].floats >= floats;
-        if (found < 0 || (fits && (!found_fits || p->slot[i].floats < p->slot[found].floats)) ||
-            (!fits && !found_fits && p->slot[i].floats > p->slot[found].floats))
-            found = i;
-    }
-    return found >= 0 ? found : p->slots;
-}
-
-static void give_slots(planner *p) {
-    for (int i = 0; i < p->graph->count; i++) {
-        if (p->last[i] < 0) continue;
-        int chosen = choose_slot(p, i);
-        if (chosen == p->slots) p->slot[p->slots++] = (slot){0, -1};
-        if (p->slot[chosen].floats < floats_of(p, i)) p->slot[chosen].floats = floats_of(p, i);
-        p->slot[chosen].free_after = p->last[i];
-        p->of[i] = (size_t)chosen;
-    }
-}
-
-static void place(planner *p) {
+static void make_rooms(planner *p) {
     for (int i = 0; i < p->graph->count; i++) {
         p->plan->at[i] = PS_BOUNDS_NONE;
         if (p->last[i] < 0) continue;
-        p->plan->at[i] = 0;
-        for (size_t s = 0; s < p->of[i]; s++) p->plan->at[i] += (p->slot[s].floats + 15) / 16 * 16;
+        p->op[p->rooms] = i;
+        p->room[p->rooms++] = (ps_plan_room){.bytes = bytes_of(p, i), .first = i, .last = p->last[i]};
     }
-    for (int s = 0; s < p->slots; s++) p->plan->floats += (p->slot[s].floats + 15) / 16 * 16;
 }
 
 static void find_edges(const ps_graph *graph, const ps_units *units, ps_bounds_plan *plan) {
@@ -84,7 +53,8 @@ static void find_edges(const ps_graph *graph, const ps_units *units, ps_bounds_p
     }
 }
 
-ps_status ps_bounds_plan_create(const ps_graph *graph, const ps_units *units, int batch, ps_bounds_plan *out) {
+ps_status ps_bounds_plan_create(const ps_graph *graph, const ps_units *units, int batch, const ps_memory_plan *memory,
+                                const ps_layer_sizes *sizes, ps_bounds_plan *out) {
     size_t count = (size_t)graph->count;
     planner p = {.graph = graph, .plan = out, .batch = batch};
     ps_status status = PS_OK;
@@ -92,19 +62,20 @@ ps_status ps_bounds_plan_create(const ps_graph *graph, const ps_units *units, in
     PS_TRY_CLEANUP(PS_ALLOC(count, &out->at, "bounds"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &out->edges, "bounds"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &p.last, "bounds"));
-    PS_TRY_CLEANUP(PS_ALLOC(count, &p.slot, "bounds"));
-    PS_TRY_CLEANUP(PS_ALLOC(count, &p.of, "bounds"));
+    PS_TRY_CLEANUP(PS_ALLOC(count, &p.room, "bounds"));
+    PS_TRY_CLEANUP(PS_ALLOC(count, &p.op, "bounds"));
     for (size_t i = 0; i < count; i++) p.last[i] = -1;
     find_edges(graph, units, out);
     find_readers(&p);
-    give_slots(&p);
-    place(&p);
+    make_rooms(&p);
+    PS_TRY_CLEANUP(ps_memory_plan_place(memory, graph, batch, sizes, p.room, p.rooms, &out->more_bytes));
+    for (int i = 0; i < p.rooms; i++) out->at[p.op[i]] = p.room[i].offset;
     if (out->input_floats > 0) out->input_floats = ps_shape_elements(ps_shape_with_batch(graph->input, batch));
 cleanup:
     if (status != PS_OK) ps_bounds_plan_clear(out);
     ps_free(p.last);
-    ps_free(p.slot);
-    ps_free(p.of);
+    ps_free(p.room);
+    ps_free(p.op);
     return status;
 }
 

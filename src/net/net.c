@@ -49,7 +49,8 @@ struct ps_net {
     float *part_gradient; /* of the parts of a step before the one at hand, parameter after parameter; NULL: no parts */
     size_t parts_bytes;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
-    float *bounds, *input_bounds, *edges;
+    char *more_bounds;          /* those that find no place in the block */
+    float *input_bounds, *edges;
     double *edge_squares;
     bool *bounded;    /* per operation: a pass with bounds knows its own */
     ps_op_time *time; /* per operation; NULL: nobody asks */
@@ -240,7 +241,7 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->part_gradient);
     ps_memory_plan_clear(&net->plan);
     ps_bounds_plan_clear(&net->bounds_plan);
-    ps_free(net->bounds);
+    ps_free(net->more_bounds);
     ps_free(net->input_bounds);
     ps_free(net->edges);
     ps_free(net->edge_squares);
@@ -377,9 +378,9 @@ static bool is_bounded(const ps_net *net, int i) {
 
 ps_status ps_net_prepare_bounds(ps_net *net) {
     if (net->bounded != NULL) return PS_OK;
-    PS_TRY(ps_bounds_plan_create(net->graph, &net->units, net->batch, &net->bounds_plan));
+    PS_TRY(ps_bounds_plan_create(net->graph, &net->units, net->batch, &net->plan, net->sizes, &net->bounds_plan));
     size_t channels = (size_t)net->bounds_plan.channels;
-    PS_TRY(PS_ALLOC(net->bounds_plan.floats, &net->bounds, "bounds of rounding"));
+    PS_TRY(PS_ALLOC(net->bounds_plan.more_bytes, &net->more_bounds, "bounds of rounding"));
     PS_TRY(PS_ALLOC(net->bounds_plan.input_floats, &net->input_bounds, "bounds of rounding"));
     PS_TRY(PS_ALLOC(4 * channels, &net->edges, "bounds of rounding"));
     PS_TRY(PS_ALLOC(channels, &net->edge_squares, "bounds of rounding"));
@@ -400,20 +401,24 @@ bool ps_net_selects(const ps_net *net) {
     return false;
 }
 
+/* NULL: nobody asks for this operation's. */
+static float *bounds_of(const ps_net *net, int op) {
+    size_t at = net->bounds_plan.at[op], block = net->plan.block_bytes;
+    if (at == PS_BOUNDS_NONE) return NULL;
+    return (float *)(void *)(at < block ? net->block + at : net->more_bounds + (at - block));
+}
+
 static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
     const ps_op *op = &net->graph->op[i];
-    const size_t *at = net->bounds_plan.at;
     runner *r = &net->runner[i];
     bool known = op->type->rounding != NULL;
     for (int k = 0; k < op->inputs && op->type->carries_bounds; k++) {
         int source = op->input[k];
-        r->in_bound[k] = source < 0                     ? net->input_bounds
-                         : at[source] != PS_BOUNDS_NONE ? net->bounds + at[source]
-                                                        : NULL;
+        r->in_bound[k] = source < 0 ? net->input_bounds : bounds_of(net, source);
         known = known && (source < 0 || net->bounded[source]);
     }
     r->call.in_bound = r->in_bound;
-    r->call.bound = at[i] != PS_BOUNDS_NONE ? net->bounds + at[i] : NULL;
+    r->call.bound = bounds_of(net, i);
     r->call.turn = bounds->turn && known && r->in_bound[0] != NULL;
 }
 

@@ -95,9 +95,9 @@ static int by_offset(const void *left, const void *right) {
 
 static size_t aligned(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-/* Lowest offset at which the array meets no placed array that lives at the same time. `placed` is sorted by offset. */
-static size_t lowest_offset(const interval *array, interval *const *placed, int count) {
-    size_t offset = 0;
+/* Lowest offset from `offset` on at which the array meets no placed array that lives at the same time. `placed` is
+ * sorted by offset. */
+static size_t lowest_offset(size_t offset, const interval *array, interval *const *placed, int count) {
     for (int i = 0; i < count; i++) {
         const interval *other = placed[i];
         if (other->last < array->first || other->first > array->last) continue;
@@ -130,7 +130,7 @@ static ps_status place(planner *p, size_t *block_bytes) {
     *block_bytes = 0;
     for (int i = 0; i < count; i++) {
         interval *array = order[i].array;
-        array->offset = lowest_offset(array, placed, placed_count);
+        array->offset = lowest_offset(0, array, placed, placed_count);
         insert_by_offset(placed, placed_count++, array);
         if (array->offset + aligned(array->bytes) > *block_bytes) *block_bytes = array->offset + aligned(array->bytes);
     }
@@ -165,6 +165,61 @@ cleanup:
     if (status != PS_OK) ps_memory_plan_clear(out);
     ps_free(p.array);
     ps_free(p.consumers);
+    return status;
+}
+
+/* ---- room besides ---- */
+
+/* Outputs live until their last reader's forward, or the loss; saves from their forward on. They lie where they lie. */
+static void set_forward_intervals(planner *p, const ps_memory_plan *plan, int batch, const ps_layer_sizes *sizes) {
+    int n = p->ops;
+    for (int i = 0; i < n; i++) {
+        size_t bytes = ps_shape_elements(ps_shape_with_batch(p->graph->op[i].shape, batch)) * sizeof(float);
+        p->array[i] = (interval){bytes, plan->op[i].output, i, ps_graph_is_output(p->graph, i) ? n : i, i};
+        p->array[n + i] = (interval){sizes[i].save_bytes, plan->op[i].save, i, n, n + i};
+        for (int k = 0; k < p->graph->op[i].inputs; k++)
+            if (p->graph->op[i].input[k] >= 0) read_until(&p->array[p->graph->op[i].input[k]], i);
+    }
+}
+
+static void place_room(ps_plan_room *room, interval *array, interval **placed, int count, size_t block_bytes) {
+    array->offset = lowest_offset(0, array, placed, count);
+    if (array->offset + array->bytes > block_bytes) array->offset = lowest_offset(block_bytes, array, placed, count);
+    insert_by_offset(placed, count, array);
+    room->offset = array->offset;
+}
+
+ps_status ps_memory_plan_place(const ps_memory_plan *plan, const ps_graph *graph, int batch,
+                               const ps_layer_sizes *sizes, ps_plan_room *room, int count, size_t *more_bytes) {
+    planner p = {graph, NULL, graph->count, NULL};
+    size_t arrays = 2 * (size_t)graph->count, all = arrays + (size_t)count;
+    int placed_count = 0;
+    candidate *order = NULL;
+    interval **placed = NULL;
+    ps_status status = PS_OK;
+    *more_bytes = 0;
+    PS_TRY_CLEANUP(PS_ALLOC(all, &p.array, "memory plan"));
+    PS_TRY_CLEANUP(PS_ALLOC(all, &order, "memory plan"));
+    PS_TRY_CLEANUP(PS_ALLOC(all, &placed, "memory plan"));
+    set_forward_intervals(&p, plan, batch, sizes);
+    for (size_t i = 0; i < arrays; i++)
+        if (p.array[i].bytes > 0) insert_by_offset(placed, placed_count++, &p.array[i]);
+    for (int i = 0; i < count; i++) {
+        interval *array = &p.array[arrays + (size_t)i];
+        *array = (interval){room[i].bytes, 0, room[i].first, room[i].last, (int)arrays + i};
+        order[i] = (candidate){array, i};
+    }
+    qsort(order, (size_t)count, sizeof *order, by_size);
+    for (int i = 0; i < count; i++) {
+        ps_plan_room *r = &room[order[i].index];
+        place_room(r, order[i].array, placed, placed_count++, plan->block_bytes);
+        size_t end = r->offset + aligned(r->bytes);
+        if (end > plan->block_bytes + *more_bytes) *more_bytes = end - plan->block_bytes;
+    }
+cleanup:
+    ps_free(p.array);
+    ps_free(order);
+    ps_free(placed);
     return status;
 }
 

@@ -271,7 +271,7 @@ ps_status ps_probe_measure_modes(ps_probe *probe, bool evaluates) {
 /* ---- memory, once ---- */
 
 typedef struct {
-    size_t workspace_bytes, max_values, entering;
+    size_t workspace_bytes, max_values;
     int channels;
 } need;
 
@@ -284,12 +284,27 @@ static need largest_need(const ps_probe *probe) {
         int wide = normed > (size_t)unit->elements ? (int)normed : unit->elements;
         ps_shape shape = {.n = ps_net_batch(probe->net), .c = unit->channels, .d = 1, .h = wide, .w = 1};
         size_t pointwise = ps_pointwise_workspace_bytes(shape);
-        bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
+        size_t one =
+            (size_t)unit->elements * (size_t)unit->channels * sizeof(float); /* of one image, for ps_tap_view */
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
-        if (inside && rows * (size_t)unit->channels > most.entering) most.entering = rows * (size_t)unit->channels;
+        if (one > most.workspace_bytes) most.workspace_bytes = one;
         if (maxima > most.max_values) most.max_values = maxima;
         if (unit->channels > most.channels) most.channels = unit->channels;
+    }
+    return most;
+}
+
+/* Of the gates that are shown what enters them where no array holds it and no bounds bring along what is asked. */
+static size_t entering_values(const ps_probe *probe) {
+    size_t most = 0;
+    for (size_t i = 0; i < probe->points; i++) {
+        const ps_tap_point *point = &probe->point[i];
+        const ps_unit *unit = probe->layer[point->layer].unit;
+        bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
+        size_t values = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements * (size_t)unit->channels;
+        if (inside && ps_tap_is_entering(point->tap, unit) && !comes_with_edges(probe, point) && values > most)
+            most = values;
     }
     return most;
 }
@@ -304,13 +319,11 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     size_t input = (size_t)ps_net_batch(probe->net) * ps_shape_elements(ps_net_graph(probe->net)->input);
     PS_TRY(PS_ALLOC((size_t)ps_net_graph(probe->net)->count + 1, &probe->seen, "probe"));
     PS_TRY(PS_ALLOC(input, &probe->x, "probe batch"));
-    bool entering =
-        probe->tap_wanted[PS_TAP_PRE_MAX] || probe->tap_wanted[PS_TAP_ENTRY] || probe->tap_wanted[PS_TAP_ENTERING];
-    if (entering) PS_TRY(PS_ALLOC(most.entering, &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
     PS_TRY(PS_ALLOC(3 * channels, &probe->edges, "probe"));
     PS_TRY(PS_ALLOC(PS_TAP_PARTS * PS_TAP_SUMS * channels, &probe->summary.sums, "probe"));
     if (probe->tap_wanted[PS_TAP_EDGES]) PS_TRY(ps_net_prepare_bounds(probe->net));
+    PS_TRY(PS_ALLOC(entering_values(probe), &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(most.max_values, &probe->chunk_max, "probe"));
     return PS_ALLOC(most.workspace_bytes, (char **)&probe->workspace, "probe");
 }

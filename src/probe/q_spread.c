@@ -8,24 +8,26 @@
 #include "probe/instruments.h"
 
 enum { SPREAD, BEGUN, COLUMNS };
-enum { FIRST, MOST, MAPS }; /* the first image's outputs; the largest differences from them */
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
     size_t channels = (size_t)layer->unit->channels, count = view->positions * channels;
-    float *first = view->maps + FIRST * count, *most = view->maps + MOST * count;
+    float *first = view->maps,
+          *most = view->workspace; /* the first image's outputs; the batch's differences from them */
     double *spread = state + SPREAD * channels, *begun = state + BEGUN * channels;
     if (*begun == 0) memcpy(first, view->data, count * sizeof *first);
     *begun = 1;
+    memset(most, 0, count * sizeof *most);
     ps_vector_spread(view->data, view->images, count, first, most, view->threads);
-    for (size_t k = 0; k < count; k++) {
-        double d = (double)most[k];
-        if (d > spread[k % channels] || isnan(d)) spread[k % channels] = d;
-    }
+    for (size_t at = 0; at < count; at += channels)
+        for (size_t c = 0; c < channels; c++) {
+            double d = (double)most[at + c];
+            if (d > spread[c] || isnan(d)) spread[c] = d;
+        }
 }
 
 const ps_instrument ps_instrument_spread = {
-    .columns = COLUMNS, .map_columns = MAPS, .taps = 1u << PS_TAP_GATE, .tap = add_batch};
+    .columns = COLUMNS, .map_columns = 1, .taps = 1u << PS_TAP_GATE, .tap = add_batch};
 
 /* Of a single image nothing is known. */
 bool ps_quantity_image_spread(const ps_probe_layer *layer, const double *state, double *out) {

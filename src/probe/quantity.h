@@ -55,7 +55,7 @@ typedef struct {
     /* PS_TAP_ENTRY: sums of squares that the network added up in passing [channels]; then there is no data. NULL: none
      * are there. */
     const double *squares;
-    void *workspace; /* ps_pointwise_workspace_bytes of it */
+    void *workspace; /* ps_pointwise_workspace_bytes of it, and as much as one image has of it */
     ps_threads *threads;
     float *maps; /* the instrument's own [map_columns][positions][channels] of this layer */
 } ps_tap_view;
