@@ -4,9 +4,18 @@
 #include <string.h>
 
 #include "kernels/attention_simd.h"
-#include "kernels/gemm.h"
 #include "kernels/keep_simd.h"
+#include "kernels/product.h"
 #include "parallel/reduce.h"
+
+static ps_matrix rows_of(const float *data, size_t step) { return (ps_matrix){data, step, 1}; }
+static ps_matrix turned(const float *data, size_t step) { return (ps_matrix){data, 1, step}; }
+
+/* c [m][n], rows c_row apart, (+)= a [m][k] b [k][n]. */
+static void multiply(size_t m, size_t n, size_t k, ps_matrix a, ps_matrix b, bool accumulate, float *c, size_t c_row) {
+    ps_product product = {m, n, k, a, b, c, c_row, NULL, accumulate};
+    ps_product_here(&product);
+}
 
 /* Queries of a block, so that its scores stay in a near cache. */
 enum { QUERIES = 128 };
@@ -74,8 +83,8 @@ static size_t at_output(const run *r, const piece *p) {
 
 /* kept: of all queries of a sample and head. */
 static void weigh(const run *r, const piece *p, float *kept, int again) {
-    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, p->q, (int)p->step, p->k, (int)p->step,
-            false, p->scores, (int)r->positions);
+    multiply(p->queries, r->positions, r->size, rows_of(p->q, p->step), turned(p->k, p->step), false, p->scores,
+             r->positions);
     PS_SIMD_SELECT(ps_attention_weigh)(p->scores, p->queries, r->positions, r->scale, kept + 2 * p->first, again);
 }
 
@@ -97,8 +106,8 @@ static void forward_pair(void *context, size_t pair, int worker) {
             draw_factors(r, &p, i);
             PS_SIMD_SELECT(ps_attention_multiply)(p.factors, r->positions, p.scores + i * r->positions);
         }
-        ps_gemm(false, false, (int)p.queries, (int)r->size, (int)r->positions, p.scores, (int)r->positions, p.v,
-                (int)p.step, false, r->out + at_output(r, &p), (int)r->width);
+        multiply(p.queries, r->size, r->positions, rows_of(p.scores, r->positions), rows_of(p.v, p.step), false,
+                 r->out + at_output(r, &p), r->width);
     }
 }
 
@@ -111,8 +120,8 @@ void ps_attention_forward(const ps_attention *a, const float *qkv, float *y, flo
 
 /* The gradient of a query's scores is p (dp - sum of p dp), and the sum is y . dy. */
 static void score_gradients(const run *r, const piece *p, const float *y, const float *dy) {
-    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, dy, (int)r->width, p->v, (int)p->step, false,
-            p->gradients, (int)r->positions);
+    multiply(p->queries, r->positions, r->size, rows_of(dy, r->width), turned(p->v, p->step), false, p->gradients,
+             r->positions);
     for (size_t i = 0; i < p->queries; i++) {
         double mean = PS_SIMD_SELECT(ps_attention_dot)(y + i * r->width, dy + i * r->width, r->size);
         if (drops(r)) draw_factors(r, p, i);
@@ -123,17 +132,17 @@ static void score_gradients(const run *r, const piece *p, const float *y, const 
 
 static void backward_pair(void *context, size_t pair, int worker) {
     const run *r = context;
-    int positions = (int)r->positions, size = (int)r->size;
+    size_t positions = r->positions, size = r->size;
     for (size_t block = 0; block < r->blocks; block++) {
         piece p = piece_of(r, pair, block, worker);
-        int queries = (int)p.queries, step = (int)p.step, width = (int)r->width;
+        size_t queries = p.queries, step = p.step;
         const float *dy = r->dy + at_output(r, &p);
         float *dq = r->dqkv + (p.q - r->qkv), *dk = r->dqkv + (p.k - r->qkv), *dv = r->dqkv + (p.v - r->qkv);
         weigh(r, &p, (float *)r->kept + 2 * pair * r->positions, true);
         score_gradients(r, &p, r->y + at_output(r, &p), dy);
-        ps_gemm(true, false, positions, size, queries, p.scores, positions, dy, width, block > 0, dv, step);
-        ps_gemm(false, false, queries, size, positions, p.gradients, positions, p.k, step, false, dq, step);
-        ps_gemm(true, false, positions, size, queries, p.gradients, positions, p.q, step, block > 0, dk, step);
+        multiply(positions, size, queries, turned(p.scores, positions), rows_of(dy, r->width), block > 0, dv, step);
+        multiply(queries, size, positions, rows_of(p.gradients, positions), rows_of(p.k, step), false, dq, step);
+        multiply(positions, size, queries, turned(p.gradients, positions), rows_of(p.q, step), block > 0, dk, step);
     }
 }
 
@@ -164,8 +173,8 @@ size_t ps_attention_measure_bytes(const ps_attention *a, int out, int threads) {
 /* -sum p log p, with log p = below + log(1 / sum): both parts are 0 or more. */
 static double entropy_of(const run *r, const piece *p, const float *kept) {
     double sum = 0;
-    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, p->q, (int)p->step, p->k, (int)p->step,
-            false, p->scores, (int)r->positions);
+    multiply(p->queries, r->positions, r->size, rows_of(p->q, p->step), turned(p->k, p->step), false, p->scores,
+             r->positions);
     for (size_t i = 0; i < p->queries; i++, kept += 2) {
         float *scores = p->scores + i * r->positions, *below = p->gradients + i * r->positions;
         float row[2] = {kept[0], kept[1]};
@@ -179,8 +188,8 @@ static double entropy_of(const run *r, const piece *p, const float *kept) {
 static double squares_of(const run *r, const float *y, const float *w, float *product) {
     double sum = 0;
     size_t count = r->positions * (size_t)r->columns;
-    ps_gemm(false, true, (int)r->positions, r->columns, (int)r->size, y, (int)r->width, w, (int)r->width, false,
-            product, r->columns);
+    multiply(r->positions, (size_t)r->columns, r->size, rows_of(y, r->width), turned(w, r->width), false, product,
+             (size_t)r->columns);
     for (size_t i = 0; i < count; i++) sum += (double)product[i] * (double)product[i];
     return sum;
 }

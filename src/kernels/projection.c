@@ -2,80 +2,69 @@
 
 #include <string.h>
 
-#include "kernels/gemm.h"
+#include "kernels/conv_method.h"
+#include "kernels/product.h"
 #include "parallel/reduce.h"
 
 static size_t positions(const ps_projection *p) { return (size_t)p->samples * (size_t)p->rows; }
 
-/* Rows of a block of a product. One row a sample: blocks of about 4 M multiplications, 64 at most. Maps have many rows,
- * and each block packs the other factor again: few large ones. */
-static size_t block_rows(const ps_projection *p, size_t all, size_t others, size_t least) {
-    size_t rows = 4000000 / (others + 1) + 1, few = all / (p->rows > 1 ? 16 : 64) + 1;
-    if (p->rows > 1 && few < least) few = least;
-    if (rows < few) rows = few;
-    return rows < all ? rows : all;
-}
+static ps_matrix rows_of(const float *data, int length) { return (ps_matrix){data, (size_t)length, 1}; }
+static ps_matrix turned(const float *data, int length) { return (ps_matrix){data, 1, (size_t)length}; }
 
 /* ---- forward and back to the input ---- */
 
-typedef struct {
-    const float *a, *w, *bias;
-    float *out;
-    size_t rows, blocks; /* in all */
-    int columns, depth;  /* of out; of the sums */
-    bool transpose, accumulate;
-} rows_run;
-
-static void rows_block(void *context, size_t block, int worker) {
-    (void)worker;
-    const rows_run *run = context;
-    size_t first = ps_threads_chunk_start(run->rows, run->blocks, block);
-    size_t count = ps_threads_chunk_start(run->rows, run->blocks, block + 1) - first;
-    float *out = run->out + first * (size_t)run->columns;
-    for (size_t i = 0; run->bias != NULL && i < count; i++)
-        memcpy(out + i * (size_t)run->columns, run->bias, (size_t)run->columns * sizeof *out);
-    ps_gemm(false, run->transpose, (int)count, run->columns, run->depth, run->a + first * (size_t)run->depth,
-            run->depth, run->w, run->transpose ? run->depth : run->columns, run->accumulate, out, run->columns);
-}
-
-static void run_rows(rows_run *run, const ps_projection *p, ps_threads *threads) {
-    run->rows = positions(p);
-    run->blocks = ps_threads_chunks(run->rows, block_rows(p, run->rows, (size_t)p->c * (size_t)p->k, 128));
-    ps_threads_run(threads, run->blocks, rows_block, run);
-}
-
 void ps_projection_forward(const ps_projection *p, const float *x, const float *w, const float *bias, float *y,
                            ps_threads *threads) {
-    rows_run run = {x, w, bias, y, .columns = p->k, .depth = p->c, .transpose = true, .accumulate = bias != NULL};
-    run_rows(&run, p, threads);
+    ps_product product = {positions(p),    (size_t)p->k, (size_t)p->c, rows_of(x, p->c),
+                          turned(w, p->c), .c = y,       (size_t)p->k, bias};
+    ps_product_run(&product, threads);
 }
 
 void ps_projection_input_gradient(const ps_projection *p, const float *dy, const float *w, float *dx, bool accumulate,
                                   ps_threads *threads) {
-    rows_run run = {dy, w, NULL, dx, .columns = p->c, .depth = p->k, .accumulate = accumulate};
-    run_rows(&run, p, threads);
+    ps_product product = {positions(p), (size_t)p->c, (size_t)p->k, rows_of(dy, p->k), rows_of(w, p->c),
+                          .c = dx,      (size_t)p->c, NULL,         accumulate};
+    ps_product_run(&product, threads);
 }
 
 /* ---- gradients of the parameters ---- */
 
-/* A block of rows of dW, shard by shard along the batch's tree, depth first; a single shard's at once. */
+enum {
+    BLOCK_ROWS = 240, /* of dW in a task */
+    BLOCK_COLUMNS = 256,
+    TASKS = 16,              /* so many are worth it that the batch is cut for them */
+    LEAVES_FLOATS = 4 << 20, /* room of the sums of leaves: 16 MiB */
+    LINE = 16                /* floats of a cache line */
+};
+
+/* Blocks of dW, and leaves of the batch's tree with a sum of dW each; where they are too many, a block's sums are added
+ * shard by shard, depth first. */
 typedef struct {
     const ps_projection *p;
     const float *x, *dy;
-    float *dw;
-    char *workspace;
-    ps_shards shards;
-    size_t rows, slot_floats, slots_step; /* rows of a block; floats of a sum and of all those of a worker */
+    float *dw, *parts; /* parts: of leaves, or slots of workers; NULL where there is only one leaf */
+    ps_conv_gradient_cut cut;
+    size_t row_blocks, column_blocks, floats; /* floats: of dW */
+    size_t slot_row, slot_floats, slots_step; /* of a row of a block, a block, and all those of a worker */
 } gradient_run;
 
-/* So that the sums of a block stay small. */
+static size_t lines_of(const ps_projection *p) { return ((size_t)p->c + LINE - 1) / LINE; }
+
 static gradient_run plan_gradient(const ps_projection *p) {
-    gradient_run run = {.p = p, .shards = ps_shards_of((size_t)p->samples)};
-    size_t batch = ps_reduce_batch((size_t)p->samples) * (size_t)p->rows;
-    run.rows = block_rows(p, (size_t)p->k, (size_t)p->c * batch - 1, 64);
-    run.slot_floats = run.rows * (size_t)p->c;
-    run.slots_step = run.shards.count > 1 ? ps_tree_slots(run.shards.count) * run.slot_floats : 0;
+    gradient_run run = {.p = p, .floats = (size_t)p->k * (size_t)p->c};
+    run.row_blocks = ps_threads_chunks((size_t)p->k, BLOCK_ROWS);
+    run.column_blocks = ps_threads_chunks(lines_of(p) * LINE, BLOCK_COLUMNS);
+    size_t blocks = run.row_blocks * run.column_blocks, samples = (size_t)p->samples, rows = (size_t)p->rows;
+    run.cut = ps_conv_cut_gradient(samples, rows, run.floats, ps_threads_chunks(TASKS, blocks), LEAVES_FLOATS);
+    run.slot_row = ps_threads_chunks(lines_of(p), run.column_blocks) * LINE;
+    run.slot_floats = ps_threads_chunks((size_t)p->k, run.row_blocks) * run.slot_row;
+    run.slots_step = run.cut.depth_first ? ps_tree_slots(run.cut.leaves.count) * run.slot_floats : 0;
     return run;
+}
+
+static size_t parts_floats(const gradient_run *run, int threads) {
+    if (run->cut.depth_first) return (size_t)threads * run->slots_step;
+    return run->cut.leaves.count > 1 ? run->cut.leaves.count * run->floats : 0;
 }
 
 static ps_row_sums bias_sums(const ps_projection *p) {
@@ -86,32 +75,74 @@ static ps_row_sums bias_sums(const ps_projection *p) {
 size_t ps_projection_workspace_bytes(const ps_projection *p, int threads) {
     gradient_run run = plan_gradient(p);
     ps_row_sums sums = bias_sums(p);
-    size_t weights = (size_t)threads * run.slots_step * sizeof(float), bias = ps_row_sums_bytes(&sums);
+    size_t weights = parts_floats(&run, threads) * sizeof(float), bias = ps_row_sums_bytes(&sums);
     return weights > bias ? weights : bias;
 }
 
-static void gradient_block(void *context, size_t block, int worker) {
-    const gradient_run *run = context;
+/* Rows [row, row + rows) and columns [column, column + columns) of dW. */
+typedef struct {
+    size_t row, rows, column, columns;
+} block;
+
+static block block_at(const gradient_run *run, size_t index) {
+    size_t r = index / run->column_blocks, c = index % run->column_blocks, k = (size_t)run->p->k;
+    block b = {.row = ps_threads_chunk_start(k, run->row_blocks, r)};
+    b.rows = ps_threads_chunk_start(k, run->row_blocks, r + 1) - b.row;
+    b.column = ps_threads_chunk_start(lines_of(run->p), run->column_blocks, c) * LINE;
+    size_t end = ps_threads_chunk_start(lines_of(run->p), run->column_blocks, c + 1) * LINE;
+    b.columns = (end < (size_t)run->p->c ? end : (size_t)run->p->c) - b.column;
+    return b;
+}
+
+/* A block's sum over a leaf, into `to` with rows `step` apart. */
+static void sum_leaf(const gradient_run *run, const block *b, size_t leaf, float *to, size_t step) {
+    size_t first = ps_leaves_start(&run->cut.leaves, leaf), n = ps_leaves_start(&run->cut.leaves, leaf + 1) - first;
     int c = run->p->c, k = run->p->k;
-    size_t row = block * run->rows, count = (size_t)k - row < run->rows ? (size_t)k - row : run->rows;
-    size_t rows = (size_t)run->p->rows;
-    float *dw = run->dw + row * (size_t)c, *slots = (float *)run->workspace + (size_t)worker * run->slots_step;
-    for (size_t shard = 0; shard < run->shards.count; shard++) {
-        size_t first = ps_shards_start(&run->shards, shard) * rows,
-               n = ps_shards_start(&run->shards, shard + 1) * rows - first;
-        float *sum = run->shards.count > 1 ? ps_tree_slot(slots, run->slot_floats, shard) : dw;
-        ps_gemm(true, false, (int)count, c, (int)n, run->dy + first * (size_t)k + row, k, run->x + first * (size_t)c, c,
-                false, sum, c);
-        if (run->shards.count > 1) ps_tree_add(slots, run->slot_floats, shard);
+    ps_product product = {b->rows,
+                          b->columns,
+                          n,
+                          turned(run->dy + first * (size_t)k + b->row, k),
+                          rows_of(run->x + first * (size_t)c + b->column, c),
+                          .c = to,
+                          step};
+    ps_product_here(&product);
+}
+
+static void gradient_task(void *context, size_t task, int worker) {
+    const gradient_run *run = context;
+    size_t blocks = run->row_blocks * run->column_blocks, c = (size_t)run->p->c, leaves = run->cut.leaves.count;
+    block b = block_at(run, task % blocks);
+    size_t at = b.row * c + b.column;
+    if (!run->cut.depth_first) {
+        float *sums = leaves > 1 ? run->parts + task / blocks * run->floats : run->dw;
+        sum_leaf(run, &b, task / blocks, sums + at, c);
+        return;
     }
-    if (run->shards.count > 1) memcpy(dw, slots, count * (size_t)c * sizeof *dw);
+    float *slots = run->parts + (size_t)worker * run->slots_step;
+    for (size_t leaf = 0; leaf < leaves; leaf++) {
+        sum_leaf(run, &b, leaf, ps_tree_slot(slots, run->slot_floats, leaf), run->slot_row);
+        ps_tree_add(slots, run->slot_floats, leaf);
+    }
+    for (size_t r = 0; r < b.rows; r++)
+        memcpy(run->dw + at + r * c, slots + r * run->slot_row, b.columns * sizeof *slots);
+}
+
+void ps_projection_sum_weights(const ps_projection *p, const float *x, const float *dy, float *dw, void *workspace,
+                               ps_threads *threads) {
+    gradient_run run = plan_gradient(p);
+    size_t leaves = run.cut.leaves.count;
+    run.x = x, run.dy = dy, run.dw = dw, run.parts = workspace;
+    ps_threads_run(threads, run.row_blocks * run.column_blocks * (run.cut.depth_first ? 1 : leaves), gradient_task,
+                   &run);
+    if (!run.cut.depth_first && leaves > 1) {
+        ps_reduce_floats(run.parts, leaves, run.floats, run.floats, threads);
+        memcpy(dw, run.parts, run.floats * sizeof *dw);
+    }
 }
 
 void ps_projection_weight_gradient(const ps_projection *p, const float *x, const float *dy, float *dw, void *workspace,
                                    ps_threads *threads) {
-    gradient_run run = plan_gradient(p);
-    run.x = x, run.dy = dy, run.dw = dw, run.workspace = workspace;
-    ps_threads_run(threads, ps_threads_chunks((size_t)p->k, run.rows), gradient_block, &run);
+    ps_projection_sum_weights(p, x, dy, dw, workspace, threads);
     ps_reduce_across(dw, (size_t)p->k * (size_t)p->c);
 }
 

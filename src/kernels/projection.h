@@ -21,6 +21,9 @@ void ps_projection_input_gradient(const ps_projection *p, const float *dy, const
 /* Both overwrite. workspace: ps_projection_workspace_bytes. */
 void ps_projection_weight_gradient(const ps_projection *p, const float *x, const float *dy, float *dw, void *workspace,
                                    ps_threads *threads);
+/* The same without other processes' samples. */
+void ps_projection_sum_weights(const ps_projection *p, const float *x, const float *dy, float *dw, void *workspace,
+                               ps_threads *threads);
 void ps_projection_bias_gradient(const ps_projection *p, const float *dy, float *db, void *workspace,
                                  ps_threads *threads);
 size_t ps_projection_workspace_bytes(const ps_projection *p, int threads);

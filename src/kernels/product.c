@@ -1,0 +1,205 @@
+#include "kernels/product.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/product_simd.h"
+
+enum {
+    DEPTH = 512,         /* of a slice of k */
+    BLOCK_COLUMNS = 128, /* of c in a task: its packed slice of b takes 256 KiB */
+    BLOCK_ROWS = 240,    /* and fewest rows, for which that is packed anew */
+    MOST_ROWS = 960,
+    TASKS = 16, /* blocks are made large as long as there are so many, that threads end together */
+    LEAST_COLUMNS = 64,
+    LEAST_ROWS = 48,
+    PASS_ROWS = 48, /* of a that pass by at a time: what is fetched while their neighbours are multiplied */
+    SETS = 512,     /* floats: rows a multiple of 2 KiB apart share cache sets */
+    FEW_ROWS = 96,
+    LANES_MOST = 16,
+    LARGE_FLOATS = 4 << 20
+};
+
+/* What a thread packs into; it stays in its second-level cache. */
+typedef struct {
+    _Alignas(64) float panels[DEPTH * BLOCK_COLUMNS];
+    _Alignas(64) float rows[DEPTH * (PASS_ROWS + PS_PRODUCT_LINE)];
+} packing_room;
+static _Thread_local packing_room room;
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
+
+/* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
+static const ps_product_kernels *kernels_for(size_t n) {
+#if defined(__x86_64__)
+    if (ps_simd_detect() == PS_SIMD_AVX512 && n <= 40 && round_up(n, 16) > round_up(n, 8))
+        return ps_product_kernels_of_avx2();
+#else
+    (void)n;
+#endif
+    return PS_SIMD_SELECT(ps_product_kernels_of)();
+}
+
+static const float *at(const ps_matrix *matrix, size_t row, size_t column) {
+    return matrix->data + row * matrix->row + column * matrix->column;
+}
+
+/* Whether a, lying either way, is read as it lies. */
+static bool a_in_place(const ps_product *p) { return (p->a.column == 1 ? p->a.row : p->a.column) % SETS != 0; }
+
+/* Whether rows of b are: whole vectors, for so few rows of a that packing them would not pay. */
+static bool b_in_place(const ps_product *p) {
+    return p->b.column == 1 && p->n % LANES_MOST == 0 && p->m <= FEW_ROWS && p->b.row % SETS != 0;
+}
+
+/* Rows of a: a pass of a slice. */
+typedef struct {
+    size_t first, rows, start, depth; /* start: of the slice */
+} pass;
+
+/* Where lines of `length` lie that are `step` apart. */
+static ps_product_next lines_at(const float *data, size_t lines, size_t length, size_t step) {
+    return (ps_product_next){data, lines, (length + PS_PRODUCT_LINE - 1) / PS_PRODUCT_LINE, step};
+}
+
+/* The pass after this one: the next rows, or the first of the next slice. rows 0: there is none. */
+static pass pass_after(const ps_product *p, const pass *now) {
+    pass next = *now;
+    next.first += now->rows, next.rows = smaller(PASS_ROWS, p->m - next.first);
+    if (next.rows > 0 || now->start + now->depth >= p->k) return next;
+    next.first = 0, next.rows = smaller(PASS_ROWS, p->m);
+    next.start += now->depth, next.depth = smaller(DEPTH, p->k - next.start);
+    return next;
+}
+
+static ps_product_next rows_to_come(const ps_product *p, const pass *now) {
+    const ps_matrix *a = &p->a;
+    pass next = pass_after(p, now);
+    if (next.rows == 0) return (ps_product_next){0};
+    const float *from = at(a, next.first, next.start);
+    return a->column == 1 ? lines_at(from, next.rows, next.depth, a->row)
+                          : lines_at(from, next.depth, next.rows, a->column);
+}
+
+/* This pass's part of the next slice of b. */
+static ps_product_next slice_to_come(const ps_product *p, const pass *now) {
+    const ps_matrix *b = &p->b;
+    size_t start = now->start + now->depth, end = now->first + now->rows;
+    if (start >= p->k) return (ps_product_next){0};
+    size_t depth = smaller(DEPTH, p->k - start), lines = b->column == 1 ? depth : p->n;
+    size_t first = lines * now->first / p->m, last = lines * end / p->m;
+    return b->column == 1 ? lines_at(at(b, start + first, 0), last - first, p->n, b->row)
+                          : lines_at(at(b, start, first), last - first, depth, b->column);
+}
+
+/* The rows of a pass where the products read them: as they lie, or copied so that they share no cache sets. */
+static void find_rows(const ps_product *p, const ps_product_kernels *kernels, const pass *at_hand,
+                      ps_product_block *block) {
+    const ps_matrix *a = &p->a;
+    const float *from = at(a, at_hand->first, at_hand->start);
+    if (a_in_place(p)) {
+        block->a = from, block->row_step = a->row, block->depth_step = a->column;
+        return;
+    }
+    bool lie_along = a->column == 1;
+    size_t lines = lie_along ? at_hand->rows : at_hand->depth, length = lie_along ? at_hand->depth : at_hand->rows;
+    size_t step = round_up(length, PS_PRODUCT_LINE) + PS_PRODUCT_LINE, from_step = lie_along ? a->row : a->column;
+    kernels->copy(from, from_step, lines, length, room.rows, step);
+    block->a = room.rows;
+    block->row_step = lie_along ? step : 1, block->depth_step = lie_along ? 1 : step;
+}
+
+static void find_slice(const ps_product *p, const ps_product_kernels *kernels, size_t start, size_t depth,
+                       ps_product_block *block) {
+    const float *b = at(&p->b, start, 0);
+    block->b = room.panels;
+    if (b_in_place(p)) block->b = b, block->b_step = p->b.row;
+    else if (p->b.column == 1) kernels->pack(b, p->b.row, depth, p->n, room.panels);
+    else kernels->pack_turned(b, p->b.column, depth, p->n, room.panels);
+}
+
+/* One slice's products, all rows of the task passing by. */
+static void multiply_slice(const ps_product *p, const ps_product_kernels *kernels, size_t start, bool stream) {
+    pass now = {.start = start, .depth = smaller(DEPTH, p->k - start)};
+    ps_product_block block = {.depth = now.depth, .columns = p->n, .c_row = p->c_row};
+    find_slice(p, kernels, start, now.depth, &block);
+    block.accumulate = p->accumulate || start > 0;
+    block.bias = start == 0 ? p->bias : NULL;
+    block.stream = stream && start + now.depth == p->k;
+    for (; now.first < p->m; now.first += now.rows) {
+        now.rows = smaller(PASS_ROWS, p->m - now.first);
+        block.rows = now.rows, block.c = p->c + now.first * p->c_row;
+        find_rows(p, kernels, &now, &block);
+        block.next[0] = rows_to_come(p, &now), block.next[1] = slice_to_come(p, &now);
+        kernels->multiply(&block);
+    }
+}
+
+/* An empty sum is its start. */
+static void start_only(const ps_product *p) {
+    for (size_t i = 0; i < p->m && !p->accumulate; i++) {
+        float *c = p->c + i * p->c_row;
+        if (p->bias != NULL) memcpy(c, p->bias, p->n * sizeof *c);
+        else memset(c, 0, p->n * sizeof *c);
+    }
+}
+
+static void multiply_block(const ps_product *p, bool stream) {
+    const ps_product_kernels *kernels = kernels_for(p->n);
+    if (p->k == 0) start_only(p);
+    for (size_t start = 0; start < p->k; start += DEPTH) multiply_slice(p, kernels, start, stream);
+}
+
+/* How c is cut: rows x columns blocks. stream: it is so large that it will have left the caches before it is read. */
+typedef struct {
+    const ps_product *product;
+    size_t rows, columns;
+    bool stream;
+} cut;
+
+static ps_product block_of(const cut *c, size_t block) {
+    ps_product p = *c->product;
+    size_t column = block % c->columns, row = block / c->columns;
+    size_t left = ps_threads_chunk_start(round_up(p.n, 32) / 32, c->columns, column) * 32;
+    size_t right = smaller(ps_threads_chunk_start(round_up(p.n, 32) / 32, c->columns, column + 1) * 32, p.n);
+    size_t top = ps_threads_chunk_start(p.m, c->rows, row), bottom = ps_threads_chunk_start(p.m, c->rows, row + 1);
+    p.m = bottom - top, p.n = right - left;
+    p.a.data = at(&p.a, top, 0), p.b.data = at(&p.b, 0, left);
+    p.c += top * p.c_row + left;
+    if (p.bias != NULL) p.bias += left;
+    return p;
+}
+
+static void run_block(void *context, size_t block, int worker) {
+    (void)worker;
+    const cut *c = context;
+    ps_product p = block_of(c, block);
+    multiply_block(&p, c->stream);
+}
+
+/* Columns first: what is packed is used for as many rows as leave enough tasks. */
+static cut cut_of(const ps_product *p) {
+    cut c = {p, 1, ps_threads_chunks(p->n, BLOCK_COLUMNS), false};
+    size_t rows = p->m * c.columns / TASKS;
+    if (rows > MOST_ROWS) rows = MOST_ROWS;
+    c.rows = ps_threads_chunks(p->m, rows < BLOCK_ROWS ? BLOCK_ROWS : rows);
+    while (c.rows * c.columns < TASKS) {
+        if (p->n >= 2 * c.columns * LEAST_COLUMNS) c.columns *= 2;
+        else if (p->m >= 2 * c.rows * LEAST_ROWS) c.rows *= 2;
+        else break;
+    }
+    return c;
+}
+
+void ps_product_here(const ps_product *p) {
+    cut c = {p, 1, ps_threads_chunks(p->n, BLOCK_COLUMNS), false};
+    for (size_t block = 0; p->m > 0 && block < c.columns; block++) run_block(&c, block, 0);
+}
+
+void ps_product_run(const ps_product *p, ps_threads *threads) {
+    if (p->m == 0 || p->n == 0) return;
+    cut c = cut_of(p);
+    c.stream = p->m * p->n >= LARGE_FLOATS && p->c_row % PS_PRODUCT_LINE == 0 && (uintptr_t)p->c % 64 == 0;
+    ps_threads_run(threads, c.rows * c.columns, run_block, &c);
+}
