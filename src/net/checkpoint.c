@@ -14,24 +14,17 @@ static const char backbone_prefix[] = "backbone."; /* of parameters, in networks
 
 /* ---- writing ---- */
 
-static size_t reordered_count(ps_net *net) {
-    size_t count = 0;
-    for (int i = 0; i < ps_net_param_count(net); i++)
-        if (ps_param_is_reordered(&ps_net_param(net, i)->spec)) count += ps_net_param(net, i)->count;
-    return count;
-}
-
-/* scratch holds the reordered copies until the file is finished. */
-static ps_status add_weights(ps_tensor_writer *writer, ps_net *net, float *scratch) {
+/* Of reordered weights the copies stand in place of their gradients until the file is finished: as large, and of no use
+ * between steps. */
+static ps_status add_weights(ps_tensor_writer *writer, ps_net *net) {
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
         int64_t dims[5];
         for (int d = 0; d < p->spec.rank; d++) dims[d] = p->spec.dims[d];
         const float *data = p->value;
         if (ps_param_is_reordered(&p->spec)) {
-            ps_param_to_file_order(&p->spec, p->value, scratch);
-            data = scratch;
-            scratch += p->count;
+            ps_param_to_file_order(&p->spec, p->value, p->grad);
+            data = p->grad;
         }
         PS_TRY(ps_tensor_writer_add(writer, p->file_name, p->spec.rank, dims, data));
     }
@@ -99,17 +92,14 @@ static ps_status add_metadata(ps_tensor_writer *writer, const ps_graph *graph, u
 ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser,
                               uint64_t step, const char *config) {
     ps_tensor_writer *writer = NULL;
-    float *scratch = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_tensor_writer_create(&writer));
-    PS_TRY_CLEANUP(PS_ALLOC(reordered_count(net), &scratch, "checkpoint"));
-    PS_TRY_CLEANUP(add_weights(writer, net, scratch));
+    PS_TRY_CLEANUP(add_weights(writer, net));
     if (optimiser != NULL) PS_TRY_CLEANUP(add_optimiser(writer, optimiser));
     if (graph != NULL) PS_TRY_CLEANUP(add_metadata(writer, graph, step, config));
     status = ps_tensor_writer_finish(writer, path);
 cleanup:
     ps_tensor_writer_destroy(writer);
-    ps_free(scratch);
     return status;
 }
 

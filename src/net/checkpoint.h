@@ -14,7 +14,8 @@
 #include "net/optimiser.h"
 #include "net/safetensors.h"
 
-/* optimiser may be NULL (weights alone). config: JSON text kept as metadata. graph: as the user gave it (unfused). */
+/* optimiser may be NULL (weights alone). config: JSON text kept as metadata. graph: as the user gave it (unfused).
+ * The gradients are written over: between steps they are of no use. */
 ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser,
                               uint64_t step, const char *config);
 /* Reads weights, states and, unless NULL, the optimiser. *step may be NULL. */

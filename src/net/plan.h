@@ -30,8 +30,8 @@ typedef struct {
     size_t bytes, offset;
     int first, last;
 } ps_plan_room;
-/* Finds each an offset where nothing lives then: outputs that were read by all, or are yet to come, are no longer or not
- * yet alive. What finds no place lies behind the plan's block, in *more_bytes more. */
+/* Finds each an offset where nothing lives then: outputs that all have read, or that are yet to come, are not alive.
+ * What finds no place lies behind the plan's block, in *more_bytes more. */
 ps_status ps_memory_plan_place(const ps_memory_plan *plan, const ps_graph *graph, int batch,
                                const ps_layer_sizes *sizes, ps_plan_room *room, int count, size_t *more_bytes);
 

@@ -457,10 +457,15 @@ static void write_little_endian(FILE *stream, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++) putc((int)(value >> 8 * i & 0xff), stream);
 }
 
+/* Such a machine has the bytes of numbers in the file's order already. */
+static bool is_little_endian(void) {
+    const uint16_t probe = 1;
+    return *(const unsigned char *)&probe == 1;
+}
+
 static void write_data(const written *t, FILE *stream) {
     if (t->count == 0) return; /* its data pointer may be NULL */
-    const uint16_t probe = 1;
-    if (*(const unsigned char *)&probe == 1) { /* a little-endian machine has the bytes in order already */
+    if (is_little_endian()) {
         fwrite(t->data, sizeof(float), t->count, stream);
         return;
     }
@@ -475,6 +480,10 @@ static void write_data(const written *t, FILE *stream) {
 static void digest_floats(ps_digest *digest, const float *data, size_t count) {
     unsigned char chunk[CHUNK_BYTES];
     const size_t most = sizeof chunk / 4;
+    if (is_little_endian()) {
+        ps_digest_block(digest, data, 4 * count);
+        return;
+    }
     for (size_t done = 0; done < count;) {
         size_t now = count - done < most ? count - done : most;
         for (size_t i = 0; i < now; i++) {
