@@ -519,9 +519,9 @@ static size_t place_at(const ps_pool_skip_grid *g, const ps_pool_skip_band *band
 static void kept_window(const kept_run *run, const ps_pool_skip_band *band, int x) {
     const ps_pool_skip_grid *g = &run->plan->grid;
     size_t c = (size_t)g->shape.c, at = ((size_t)band->window + (size_t)x) * c, position[256];
-    double squares[256] = {0};
+    double squares[256];
     int places = g->e * g->e * g->ed;
-    for (int place = 0; place < places; place++) position[place] = place_at(g, band, x, place);
+    for (int place = 0; place < places; place++) position[place] = place_at(g, band, x, place), squares[place] = 0;
     for (size_t k = 0; k < c; k++) {
         int place = run->kept.winners[at + k];
         double value = (double)run->kept.values[at + k];

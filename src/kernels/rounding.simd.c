@@ -7,17 +7,22 @@
 enum { CHAINS = 16, FEW_CHAINS = 4 };
 
 /* Squares in double: their range must hold what a float's does. Sums of their own, so that they do not wait for each
- * other. */
+ * other; those of narrow maps are not many. */
 PS_INLINE double squares_of(const float *x, size_t length) {
-    double sum[CHAINS] = {0}, few[FEW_CHAINS] = {0}, total = 0;
+    double few[FEW_CHAINS] = {0};
     size_t i = 0;
-    for (; i + CHAINS <= length; i += CHAINS)
-        for (size_t k = 0; k < CHAINS; k++) sum[k] += (double)x[i + k] * (double)x[i + k];
+    if (length >= CHAINS) {
+        double sum[CHAINS] = {0};
+        for (; i + CHAINS <= length; i += CHAINS)
+            for (size_t k = 0; k < CHAINS; k++) sum[k] += (double)x[i + k] * (double)x[i + k];
+        for (size_t k = 0; k < CHAINS / 2; k++) sum[k] += sum[k + CHAINS / 2];
+        for (size_t k = 0; k < FEW_CHAINS; k++) few[k] = sum[k] + sum[k + FEW_CHAINS];
+    }
     for (; i + FEW_CHAINS <= length; i += FEW_CHAINS)
         for (size_t k = 0; k < FEW_CHAINS; k++) few[k] += (double)x[i + k] * (double)x[i + k];
+    double total = (few[0] + few[1]) + (few[2] + few[3]);
     for (; i < length; i++) total += (double)x[i] * (double)x[i];
-    for (size_t k = 0; length >= CHAINS && k < CHAINS; k++) total += sum[k];
-    return total + ((few[0] + few[1]) + (few[2] + few[3]));
+    return total;
 }
 
 void PS_SIMD_NAME(ps_rounding_norms_chunk)(const float *x, size_t count, size_t length, float *norm) {

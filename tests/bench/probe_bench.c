@@ -1,6 +1,6 @@
 /* What a probing costs, and what of it the nodes on the edge cost: processor time on one thread of one probing of 128
  * images by all quantities, by all but pre_max_low and pre_max_high, of the forward pass that training makes of as many
- * images, and of the plain ones alone, one in each mode, without anything measured.
+ * images, and of the plain ones alone, as many as a probing makes, without anything measured.
  *   probe_bench [--rounds N]     medians of N rounds (7) in which the sides take turns */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,13 +64,14 @@ static void close_bench(bench *b) {
     ps_graph_destroy(b->graph);
 }
 
-static const ps_mode pass_mode[2] = {PS_MODE_PROBE, PS_MODE_EVAL};
+static const ps_mode pass_mode[3] = {PS_MODE_PROBE, PS_MODE_EVAL, PS_MODE_PROBE};
 
-/* Without running statistics one pass serves both modes. */
+/* Without running statistics one pass serves both modes; what selects has one more, with near-ties turned. */
 static int passes_of(const bench *b) {
+    bool modes_differ = false;
     for (int i = 0; i < ps_net_param_count(b->net); i++)
-        if (!ps_net_param(b->net, i)->learned) return 2;
-    return 1;
+        modes_differ = modes_differ || !ps_net_param(b->net, i)->learned;
+    return 1 + modes_differ + ps_net_selects(b->net);
 }
 
 static ps_status run_side(const bench *b, side s, double *milliseconds) {
