@@ -14,7 +14,7 @@ enum {
     LEAST_COLUMNS = 64,
     LEAST_ROWS = 48,
     PASS_ROWS = 48, /* of a that pass by at a time: what is fetched while their neighbours are multiplied */
-    SETS = 512,     /* floats: rows a multiple of 2 KiB apart share cache sets */
+    SETS = 1024,    /* floats: rows a multiple of 4 KiB apart share cache sets */
     FEW_ROWS = 96,
     LANES_MOST = 16,
     LARGE_FLOATS = 4 << 20

@@ -82,6 +82,8 @@ rows = re.findall(r"^ +(\d+\.\d\d) +(\d+\.\d\d) +(\d+\.\d) % +(\S+) +(\S+) +(\d+
 report(abs(sum(float(row[2]) for row in rows) - 100) < 1 + 0.05 * len(rows) and {"conv", "linear"} <= {row[7] for row in rows},
        "and its operations all of the passes", result.stdout)
 report(all(float(row[3]) > 0 for row in rows if row[7] == "conv"), "of which those that multiply say at what rate", result.stdout)
+bound = re.search(r"^All operations take (\d+\.\d\d) ms a step\..* they would take (\d+\.\d\d) ms\.$", result.stdout, re.M)
+report(bound is not None and 0 < float(bound[2]) <= float(bound[1]), "and what the machine's peaks would leave of them", result.stdout)
 report(not tap.difference(trace("plain1"), trace("profiled")), "and the trace is what it is without")
 
 # ---- estimates ----
