@@ -88,10 +88,5 @@ void ps_update_account_close(ps_update_account *account, const float *w, const f
 /* What has to outlive a window, and so to stand in a checkpoint: the decay's share of the momentum between windows
  * [rows][row_length]; NULL where there is none. */
 float *ps_update_account_decay_share(ps_update_account *account);
-/* Net displacement of one weight so far in the window by its gradients alone, without what was carried over its
- * start. */
-static inline double ps_update_account_gradient_net(const ps_update_account *account, size_t at) {
-    return (double)account->gradient_sum[at];
-}
 
 #endif

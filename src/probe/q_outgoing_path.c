@@ -11,22 +11,16 @@ static bool is_read_by_weights_alone(const ps_probe_layer *layer) {
 
 const ps_instrument ps_instrument_outgoing_path = {.reader_accounts = true, .exists = is_read_by_weights_alone};
 
-static double displacement(const void *context, size_t at) {
-    const ps_update_account *account = context;
-    return ps_update_account_gradient_net(account, at);
-}
+static const float *displacement(const ps_update_account *account) { return account->gradient_sum; }
 
-static double start(const void *context, size_t at) {
-    const ps_update_account *account = context;
-    return (double)account->weights_start[at];
-}
+static const float *start(const ps_update_account *account) { return account->weights_start; }
 
-static void norms(const ps_probe_layer *layer, ps_weight_at *value, double *out) {
+static void norms(const ps_probe_layer *layer, const float *values_of(const ps_update_account *account), double *out) {
     for (int c = 0; c < layer->unit->channels; c++) out[c] = 0;
     for (int i = 0; i < layer->unit->readers; i++) {
         const ps_unit_reader *reader = &layer->unit->reader[i];
         int param = ps_net_op_param(layer->net, reader->op, "weight");
-        ps_outgoing_add_squares(layer, reader, value, ps_optimiser_account(layer->optimiser, param), out);
+        ps_outgoing_add_squares(layer, reader, values_of(ps_optimiser_account(layer->optimiser, param)), out);
     }
     for (int c = 0; c < layer->unit->channels; c++) out[c] = sqrt(out[c]);
 }
