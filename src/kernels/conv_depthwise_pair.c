@@ -10,6 +10,7 @@
 
 enum {
     PAIR_FLOATS = 65536,  /* of the target per task */
+    LEAST_TASKS = 16,     /* where there is work for so many */
     FAR_FLOATS = 1 << 20, /* of x and y together that no second-level cache holds */
 };
 
@@ -214,7 +215,8 @@ static void spread_pairs(void *context, size_t chunk, int worker) {
 static void run(const ps_conv_shape *s, pair_job *job, ps_threads_task *task, ps_threads *threads) {
     size_t each = (size_t)job->w.target * (size_t)job->channels * 2 * (size_t)job->h.grids;
     job->groups = (size_t)s->n * (size_t)s->d * groups_of(&job->h);
-    job->chunks = ps_threads_chunks(job->groups, PAIR_FLOATS / each + 1);
+    size_t most = job->groups / LEAST_TASKS + 1, wanted = PAIR_FLOATS / each + 1;
+    job->chunks = ps_threads_chunks(job->groups, wanted < most ? wanted : most);
     ps_threads_run(threads, job->chunks, task, job);
 }
 

@@ -17,6 +17,8 @@
 
 enum {
     RUN_POSITIONS = 192,       /* of a chunk, so that packed weights are read from the nearest cache many times */
+    NEAR_POSITIONS = 512,      /* where these are few: longer, so that fewer lines are copied twice */
+    NEAR_UNITS = 64,           /* of such a length that must be left for the threads */
     BUFFER_FLOATS = 64 * 1024, /* copied lines of a chunk: 256 KiB */
     MOST_BUFFER = 1 << 20,     /* and of a single target line; beyond it the method declines */
     DEPTH_BLOCK = 384,         /* rows of packed weights used together: 48 KiB */
@@ -24,6 +26,7 @@ enum {
     LEAVES_FLOATS = 4 << 20,   /* and the room they may take together: 16 MiB */
     GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
     STRIPE_FLOATS = 96 * 1024, /* of source and dy that trimmed sums of a leaf run over together: 384 KiB */
+    NEAR_FLOATS = 4096,        /* 16 KiB, of packed weights beside which lines have room in the nearest cache */
     FAR_FLOATS = 1 << 20,      /* of the target that no second-level cache holds */
     MOST_AHEAD = 256,          /* channels of a target whose units may be fetched ahead */
     UNITS_AHEAD = 8,           /* units of a task where they are */
@@ -38,6 +41,7 @@ typedef struct {
     const float *source, *w, *bias, *dy;
     float *target, *packed, *buffers, *parts;
     bool copied;                            /* lines are copied with their padding; otherwise read in place */
+    bool together;                          /* the packed weights of all panels stay in the nearest cache */
     bool far;                               /* the target (or dy) is beyond the nearer caches, and fetched ahead */
     bool trimmed;                           /* products leave out what lies outside the source along w */
     int low, columns;                       /* first source column of a line and how many the positions reach */
@@ -145,7 +149,11 @@ static lines_job plan_lines(const ps_conv_sweep *sweep, bool gradient) {
     job.trimmed = can_trim(s, gradient);
     job.copied = !job.trimmed && (!reads_inside(&s->w) || (gradient && !(reads_inside(&s->h) && reads_inside(&s->d))));
     job.line_floats = (size_t)(job.copied ? job.columns : s->w.source_size) * (size_t)s->source_channels;
-    cut_units(&job, gradient ? GRADIENT_POSITIONS : RUN_POSITIONS);
+    job.panel = 2 * (size_t)job.kernels->lanes;
+    job.panels = ps_threads_chunks((size_t)sweep->target_group, job.panel);
+    job.together = !gradient && s->wide_rows && !job.trimmed && job.panels * job.panel * s->depth <= NEAR_FLOATS;
+    bool longer = job.together && s->positions >= (size_t)NEAR_UNITS * NEAR_POSITIONS;
+    cut_units(&job, gradient ? GRADIENT_POSITIONS : longer ? NEAR_POSITIONS : RUN_POSITIONS);
     return job;
 }
 
@@ -258,6 +266,27 @@ static void find_segments(const lines_job *job, const unit *u, int line, int gro
     }
 }
 
+/* The same for whole rows that are multiplied at once and not trimmed: few products a position, so that finding them
+ * counts. */
+static void find_rows(const lines_job *job, const unit *u, int line, int group, ps_lines_product *p) {
+    const ps_conv_sweep *s = &job->sweep;
+    size_t row = (size_t)s->w.taps * (size_t)s->source_group, at = 0;
+    p->segments = 0;
+    for (int td = 0; td < s->d.taps; td++) {
+        const float *from = NULL;
+        int before = 0;
+        bool in = inside(u->d * s->d.source_step + s->d.delta[td], s->d.source_size);
+        for (int th = 0; th < s->h.taps; th++, at += row) {
+            int h = line * s->h.source_step + s->h.delta[th];
+            if (!in || !inside(h, s->h.source_size)) continue;
+            if (from == NULL) from = line_start(job, u, td, h) + group * s->source_group;
+            else from += (size_t)(h - before) * job->line_floats;
+            before = h;
+            p->segment[p->segments++] = (ps_lines_segment){from, at, row};
+        }
+    }
+}
+
 /* Where the unit's positions of a line begin in the target (or in dy). */
 static size_t target_at(const lines_job *job, const unit *u, int line) {
     const ps_conv_sweep *s = &job->sweep;
@@ -302,24 +331,53 @@ static const float *panel_ahead(const lines_job *job, const unit *u, size_t pane
     return u->ahead == NULL ? NULL : u->ahead + panel * (size_t)u->lines * u->count * job->panel;
 }
 
+static void start_product(const lines_job *job, ps_lines_product *p) {
+    const ps_conv_sweep *s = &job->sweep;
+    p->step = (size_t)s->w.source_step * (size_t)s->source_channels;
+    p->target_step = (size_t)s->w.target_step * (size_t)s->target_channels;
+}
+
+/* A panel of channels, from depth `begin` on. */
+static void take_panel(const lines_job *job, int group, size_t panel, size_t begin, ps_lines_product *p) {
+    const ps_conv_sweep *s = &job->sweep;
+    int channel = (int)(panel * job->panel), left = s->target_group - channel;
+    p->channels = left < (int)job->panel ? left : (int)job->panel;
+    size_t width = p->channels > job->kernels->lanes ? job->panel : job->panel / 2;
+    p->panel = job->packed + ((size_t)group * job->panels + panel) * s->depth * job->panel + begin * width;
+    p->bias = begin == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
+    p->accumulate = begin > 0 || job->accumulate;
+}
+
 /* All lines of a unit for one panel of channels; depth in blocks whose weights stay in the nearest cache. */
 static void multiply_panel(const lines_job *job, const unit *u, int group, size_t panel) {
     const ps_conv_sweep *s = &job->sweep;
-    int channel = (int)(panel * job->panel), left = s->target_group - channel;
-    ps_lines_product p = {.channels = left < (int)job->panel ? left : (int)job->panel, .count = u->count};
-    p.step = (size_t)s->w.source_step * (size_t)s->source_channels;
-    p.target_step = (size_t)s->w.target_step * (size_t)s->target_channels;
-    size_t width = p.channels > job->kernels->lanes ? job->panel : job->panel / 2;
-    const float *packed = job->packed + ((size_t)group * job->panels + panel) * s->depth * job->panel;
+    int channel = group * s->target_group + (int)(panel * job->panel);
+    ps_lines_product p;
+    start_product(job, &p);
     for (size_t pass = 0; pass < job->passes; pass++) {
         size_t begin = ps_threads_chunk_start(s->depth, job->passes, pass),
                end = ps_threads_chunk_start(s->depth, job->passes, pass + 1);
-        p.panel = packed + begin * width;
-        p.bias = pass == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
-        p.accumulate = pass > 0 || job->accumulate;
+        take_panel(job, group, panel, begin, &p);
         p.ahead = pass == 0 ? panel_ahead(job, u, panel) : NULL;
         for (int line = u->first_line; line < u->first_line + u->lines; line++) {
-            multiply_line(job, u, line, group, begin, end, group * s->target_group + channel, &p);
+            multiply_line(job, u, line, group, begin, end, channel, &p);
+        }
+    }
+}
+
+/* All panels of a line after one another, where their weights stay in the nearest cache together. */
+static void multiply_together(const lines_job *job, const unit *u, int group) {
+    ps_lines_product p;
+    start_product(job, &p);
+    p.ahead = panel_ahead(job, u, 0), p.count = u->count;
+    for (int line = u->first_line; line < u->first_line + u->lines; line++) {
+        find_rows(job, u, line, group, &p);
+        float *target = job->target + target_at(job, u, line) + group * job->sweep.target_group;
+        for (size_t panel = 0; panel < job->panels; panel++) {
+            take_panel(job, group, panel, 0, &p);
+            p.target = target + panel * job->panel;
+            job->kernels->multiply(&p);
+            if (p.ahead != NULL) p.ahead += u->count * job->panel;
         }
     }
 }
@@ -341,15 +399,15 @@ static void convolve_units(void *context, size_t chunk, int worker) {
         unit u = unit_before(job, index, last);
         copy_lines(job, &u, worker);
         for (int group = 0; group < job->sweep.groups; group++) {
-            for (size_t panel = 0; panel < job->panels; panel++) multiply_panel(job, &u, group, panel);
+            if (job->together) multiply_together(job, &u, group);
+            else
+                for (size_t panel = 0; panel < job->panels; panel++) multiply_panel(job, &u, group, panel);
         }
     }
 }
 
 static lines_job plan_sweep(const ps_conv_sweep *sweep) {
     lines_job job = plan_lines(sweep, false);
-    job.panel = 2 * (size_t)job.kernels->lanes;
-    job.panels = ps_threads_chunks((size_t)sweep->target_group, job.panel);
     job.passes = sweep->depth > 0 ? ps_threads_chunks(sweep->depth, DEPTH_BLOCK) : 1;
     return job;
 }
@@ -408,7 +466,6 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
 static lines_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_lines(&sweep, true);
-    job.panel = 2 * (size_t)job.kernels->lanes;
     job.sum_step = round_up((size_t)sweep.target_group, job.panel);
     job.part_step = round_up((size_t)sweep.groups * sweep.depth * job.sum_step, 16);
     size_t units = ps_reduce_batch(job.units);
@@ -417,7 +474,6 @@ static lines_job plan_gradient(const ps_conv_shape *s) {
     if (job.sweep.n != s->n) job.cut.leaves.shards.samples = (size_t)job.sweep.n; /* lines stand for samples */
     bool many = job.cut.leaves.parts * job.cut.leaves.shards.whole >= 8;
     job.blocks = many ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
-    job.panels = ps_threads_chunks((size_t)sweep.target_group, job.panel);
     if (job.blocks > job.panels) job.blocks = job.panels;
     return job;
 }
@@ -432,6 +488,20 @@ static const float *row_start(const lines_job *job, const unit *u, int group, si
     return line + (size_t)(s->w.delta[tw] - job->low) * (size_t)s->source_channels + (size_t)group * c + j % c;
 }
 
+/* Rows of the product that are next to each other in memory, where there is a block for such. */
+static size_t run_of(const lines_job *job, int channels) {
+    size_t row = (size_t)job->sweep.w.taps * (size_t)job->sweep.source_group;
+    bool run = job->sweep.wide_rows && job->kernels->lanes == 16 && channels <= 16;
+    return run && row >= PS_LINES_LEAST_RUN && row <= PS_LINES_MOST_RUN ? row : 1;
+}
+
+/* Rows of a block; where they come in runs, blocks are as even as they can be. */
+static size_t block_rows(const lines_job *job, size_t run) {
+    if (run == 1) return PS_LINES_ROWS;
+    size_t runs = job->sweep.depth / run, blocks = ps_threads_chunks(runs, PS_LINES_RUN_ROWS / run);
+    return ps_threads_chunks(runs, blocks) * run;
+}
+
 /* Every row of one panel of filters over a unit. */
 static void outer_panel(const lines_job *job, const unit *u, int group, size_t panel, float *part, bool accumulate) {
     const ps_conv_sweep *s = &job->sweep;
@@ -444,8 +514,10 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
     o.dy_step = (size_t)s->target_channels, o.dy_line = (size_t)s->w.count * o.dy_step;
     o.dy = job->dy + target_at(job, u, u->first_line) + group * s->target_group + channel;
     o.sum_step = job->sum_step;
-    for (size_t j = 0; j < s->depth; j += PS_LINES_ROWS) {
-        o.rows = s->depth - j < PS_LINES_ROWS ? (int)(s->depth - j) : PS_LINES_ROWS;
+    size_t run = run_of(job, o.channels), most = block_rows(job, run);
+    o.run = run > 1 ? (int)run : 0;
+    for (size_t j = 0; j < s->depth; j += most) {
+        o.rows = s->depth - j < most ? (int)(s->depth - j) : (int)most;
         for (int r = 0; r < o.rows; r++) o.from[r] = row_start(job, u, group, j + (size_t)r);
         o.sum = part + ((size_t)group * s->depth + j) * job->sum_step + channel;
         o.ahead = j == 0 ? panel_ahead(job, u, panel) : NULL;

@@ -10,7 +10,10 @@
 
 enum {
     PS_LINES_SEGMENTS = 128, /* most stretches of memory that make up a row of the product */
-    PS_LINES_ROWS = 12       /* rows of a block of the weight gradient */
+    PS_LINES_ROWS = 12,      /* rows of a block of the weight gradient */
+    PS_LINES_RUN_ROWS = 25,  /* and of one whose rows come in runs, with a single vector of 16 lanes */
+    PS_LINES_LEAST_RUN = 3,
+    PS_LINES_MOST_RUN = 5
 };
 
 /* Stretch i of the row of position p: `length` floats at from + p * step, times the panel's rows from `at` on. */
@@ -35,8 +38,9 @@ typedef struct {
 /* sum[r][0..2 vectors) += over lines and positions of from[r][line * line_step + p * step] * dy[line * dy_line + p *
  * dy_step]. */
 typedef struct {
-    const float *from[PS_LINES_ROWS];
+    const float *from[PS_LINES_RUN_ROWS];
     int rows, channels;
+    int run; /* 0, or so many rows at a time are next to each other in memory; rows is a multiple of it */
     size_t lines, count, line_step, step, dy_line, dy_step, sum_step;
     const float *dy;
     bool accumulate;

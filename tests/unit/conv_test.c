@@ -187,6 +187,11 @@ static const ps_conv_shape shapes[] = {
     SHAPE3(1, 1, 9, 10, 11, 16, 3, 1, 1, 1, 1),
     SHAPE3(1, 1, 26, 6, 5, 8, 3, 1, 1, 1, 1),
     SHAPE3(2, 2, 9, 9, 10, 5, 3, 2, 1, 1, 1),
+    /* one channel, or filters of one: rows of the weight gradient in runs, tall blocks of positions */
+    SHAPE3(1, 1, 7, 6, 53, 12, 5, 1, 2, 1, 1),
+    SHAPE2(2, 1, 9, 40, 16, 4, 1, 2, 1, 1),
+    SHAPE2(1, 12, 9, 53, 1, 3, 1, 1, 1, 1),
+    SHAPE2(33, 3, 32, 32, 32, 3, 1, 1, 1, 1), /* a target so large that it is fetched ahead */
     {1, 3, 6, 9, 8, 5, 1, 3, 3, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1},
     {1, 3, 6, 9, 8, 5, 3, 1, 3, 2, 1, 1, 1, 0, 1, 1, 1, 1, 1},
 };
