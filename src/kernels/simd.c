@@ -1,6 +1,7 @@
 #include "kernels/simd.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,8 +53,13 @@ ps_status ps_simd_check(void) {
     return PS_OK;
 }
 
+/* Asked for by every row of some kernels: once it is found, a load is all there is to it. */
 ps_simd_level ps_simd_detect(void) {
+    static atomic_int known; /* level + 1; 0: not yet */
+    int level = atomic_load_explicit(&known, memory_order_acquire);
+    if (level > 0) return (ps_simd_level)(level - 1);
     pthread_once(&found, find_level);
+    atomic_store_explicit(&known, (int)best_level + 1, memory_order_release);
     return best_level;
 }
 

@@ -3,7 +3,7 @@
 # kernels, how fast traces are read. Takes about half an hour on two idle processors; the two sides of every comparison take turns within one run.
 #   tests/bench/run.sh BUILD_FOLDER [OUTPUT]
 # PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7), PS_BENCH_PARTS (steps conv kernels probing recorder traces) and, of steps, PS_BENCH_ONLY (part of a line's name;
-# "@": segmentation) and PS_BENCH_SECTIONS (speed,allocator,record,memory,growth) shorten it.
+# "@": segmentation) and PS_BENCH_SECTIONS (speed,allocator,record,defaults,memory,growth) shorten it.
 # Parts whose other side is not installed (libdnnl-dev, PyTorch: tests/python.sh) say so in the result.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -31,7 +31,7 @@ if ! wanted steps; then :
 elif "$python" -c 'import torch' 2>/dev/null; then
     echo "PyTorch $("$python" -c 'import torch; print(torch.__version__)')" | tee -a "$new"
     part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads" --rounds "$rounds" \
-        --only "${PS_BENCH_ONLY:-}" --sections "${PS_BENCH_SECTIONS:-speed,allocator,record,memory,growth}"
+        --only "${PS_BENCH_ONLY:-}" --sections "${PS_BENCH_SECTIONS:-speed,allocator,record,defaults,memory,growth}"
 else
     echo "Full steps: PyTorch is not installed (make venv)" | tee -a "$new"
 fi

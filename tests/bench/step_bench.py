@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Full training steps against PyTorch at the same thread count, in turns within one run; medians and ratios as Markdown.
 
-    step_bench.py STEP_BENCH_PROGRAM [--threads 2] [--rounds 7] [--only NAME] [--sections speed,allocator,record,memory,growth]
+    step_bench.py STEP_BENCH_PROGRAM [--threads 2] [--rounds 7] [--only NAME] [--sections speed,allocator,record,defaults,memory,growth]
 
 PyTorch does what poolscope does without instruments: forward, cross-entropy, backward, SGD (Nesterov, weight decay). poolscope runs with all instruments
 on at every step. Either side is a process of its own. A turn is as many steps as take about a quarter of a second (at least one), as training runs
@@ -15,9 +15,11 @@ much.
 """
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ref"))
@@ -46,6 +48,7 @@ CLASSES = 10
 PAUSE_SECONDS, TURN_MILLISECONDS = 0.02, 250
 FEWEST_ROUNDS, LINE_SECONDS = 3, 60  # a line stops early when it has that many rounds and took that long
 SLOW_TURN = 2000  # milliseconds; where turns are longer, the first one has warmed up enough
+DEFAULTS_WANTED = 0.05
 INSTRUMENTS_WANTED = 1.03
 RECORD = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("plain20", 1, 0, 64), ("plain9", 1, 0, 64), ("resnet350", 0.125, 4, 64)]
 MEMORY = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("vgg16", 1, 0, 64), ("vgg16", 1, 2, 64), ("resnet50", 1, 0, 64),
@@ -212,6 +215,25 @@ def record(options):
               f"{'met' if ratio <= INSTRUMENTS_WANTED else 'not met'} | {probe:.0f} |", flush=True)
 
 
+def defaults(options):
+    """A run as `poolscope train` makes it where nobody says how often to look: what instruments add to its steps, and its probings."""
+    print(f"\n## What recording costs at the default settings, probings included, {options.threads} threads\n")
+    print(f"Wanted: at most {DEFAULTS_WANTED:.0%} of the training.\n\n| run | instruments | probings | in all | |\n|---|---|---|---|---|")
+    program = os.path.join(os.path.dirname(options.program), "..", "..", "poolscope")
+    pair = engine(options, ("resnet18@16x16", 1, 0, 64), "pair")
+    rows = [pair.ask("step") for _ in range(3 * options.rounds + 2)][2:]
+    pair.close()
+    instruments = statistics.median(r[1] / r[0] for r in rows) - 1
+    with tempfile.TemporaryDirectory() as directory:
+        out = subprocess.run([program, "train", "--model", "resnet18", "--threads", str(options.threads), "--profile", "--quiet", "--out", directory + "/run"],
+                             check=True, capture_output=True, text=True).stdout
+    seconds = {name: float(value) for name, value in re.findall(r"^  (\S.*?)  +[\d.]+ +([\d.]+) +[\d.]+ %$", out, re.M)}
+    training = sum(seconds[part] for part in ("waiting for input", "forward", "loss", "backward", "update")) / (1 + instruments)
+    probings = seconds["probing, between steps"] / training
+    whole = instruments + probings
+    print(f"| resnet18, 240 steps of 64 | {instruments:.1%} | {probings:.1%} | {whole:.1%} | {'met' if whole <= DEFAULTS_WANTED else 'not met'} |", flush=True)
+
+
 def peak_of(side):
     for _ in range(3):
         side.ask("step")
@@ -251,12 +273,12 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="part of a line's name")
-    parser.add_argument("--sections", default="speed,allocator,record,memory,growth")
+    parser.add_argument("--sections", default="speed,allocator,record,defaults,memory,growth")
     parser.add_argument("--torch-side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.torch_side:
         return serve_pytorch(options)
-    sections = {"speed": speed, "allocator": allocator, "record": record, "memory": memory, "growth": growth}
+    sections = {"speed": speed, "allocator": allocator, "record": record, "defaults": defaults, "memory": memory, "growth": growth}
     for name in options.sections.split(","):
         sections[name](options)
 
