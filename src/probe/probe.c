@@ -148,13 +148,12 @@ static void row_block(void *context, size_t chunk, int worker) {
     }
 }
 
-static void step_layer(void *context, size_t chunk, int worker) {
+/* Of one instrument on one layer: each writes to its own state alone. */
+static void step_attachment(void *context, size_t chunk, int worker) {
     (void)worker;
     const ps_probe *probe = context;
-    for (int i = 0; i < probe->instruments; i++) {
-        const ps_attachment *a = &probe->attached[i * probe->layers + (int)chunk];
-        if (a->instrument != NULL && a->instrument->step != NULL) a->instrument->step(&probe->layer[chunk], a->state);
-    }
+    const ps_attachment *a = &probe->attached[chunk];
+    if (a->instrument != NULL && a->instrument->step != NULL) a->instrument->step(&probe->layer[a->layer], a->state);
 }
 
 static ps_status after_backward(void *self, uint64_t step) {
@@ -166,7 +165,8 @@ static ps_status after_backward(void *self, uint64_t step) {
         ps_attachment *a = &probe->attached[i];
         if (a->row_squares != NULL) a->instrument->rows(&probe->layer[a->layer], a->row_squares, a->state);
     }
-    if (probe->stepping) ps_threads_run(ps_net_threads(probe->net), (size_t)probe->layers, step_layer, probe);
+    size_t attachments = (size_t)(probe->instruments * probe->layers);
+    if (probe->stepping) ps_threads_run(ps_net_threads(probe->net), attachments, step_attachment, probe);
     probe->record_ns += ps_clock_ns() - start;
     return PS_OK;
 }

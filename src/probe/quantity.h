@@ -122,7 +122,7 @@ typedef struct ps_instrument {
     int (*row_param)(const ps_probe_layer *layer);
     void (*rows)(const ps_probe_layer *layer, const double *row_squares, double *state);
     /* Every step, when the sums of its batch are added up and its gradients stand in the parameters (before clipping).
-     * Layers run at the same time: it writes to its own state alone. */
+     * All run at the same time: each writes to its own state alone. */
     void (*step)(const ps_probe_layer *layer, double *state);
     /* During probing: adds a tensor's batch to the state. */
     void (*tap)(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state);
