@@ -8,8 +8,8 @@
  * has one. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth (100 % is
  * the bound; fewer multiplications than the direct algorithm can pass it). For depthwise convolution, which is no
  * matrix product, the bound is memory bandwidth alone: every array read or written once at the triad's rate. Arrays
- * that fit the last cache can pass it. The lines below the table sum it up: the passes below half of the bound, and the
- * geometric mean of direct / poolscope. */
+ * that fit the last cache can pass it. The lines below the table sum it up: the medians of
+ * direct / poolscope by kind, the passes below half of the bound, and the geometric mean. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -358,14 +358,33 @@ static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwid
     return compute > memory ? compute : memory;
 }
 
+/* Kinds of convolutions, the first that fits; below the table stands the median of each. */
+static const char *const group_names[] = {"depthwise", "grouped or dilated", "1x1",     "first layers", "3D, strided",
+                                          "3D",        "stride 2",           "batch 8", "3x3"};
+enum { GROUPS = sizeof group_names / sizeof *group_names, MOST_PASSES = 1024 };
+
+static int group_of(const ps_conv_shape *s) {
+    bool strided = s->stride_d > 1 || s->stride_h > 1, deep = s->d > 1;
+    if (s->groups == s->c && s->groups > 1) return 0;
+    if (s->groups > 1 || s->dilation_h > 1) return 1;
+    if (ps_conv_taps(s) == 1) return 2;
+    if (s->c <= 3) return 3;
+    if (deep) return strided ? 4 : 5;
+    return strided ? 6 : s->n == 8 ? 7 : 8;
+}
+
 /* What the lines below the table say. */
 static struct {
     int passes, compared, slow;
-    double log_ratios;
+    double log_ratios, ratio[MOST_PASSES];
+    int group[MOST_PASSES];
     char slow_names[8192];
 } summary;
 
-static void sum_up(const char *name, ps_conv_pass pass, double ratio, double of_bound) {
+static void sum_up(const named_shape *shape, ps_conv_pass pass, double ratio, double of_bound) {
+    const char *name = shape->name;
+    if (summary.passes == MOST_PASSES) die("more passes than the summary holds");
+    summary.ratio[summary.passes] = ratio, summary.group[summary.passes] = group_of(&shape->s);
     summary.passes++;
     summary.log_ratios += log(ratio);
     if (of_bound < 0.0) return;
@@ -376,8 +395,29 @@ static void sum_up(const char *name, ps_conv_pass pass, double ratio, double of_
     summary.slow++;
 }
 
+/* group < 0: of all. */
+static void print_median(const char *name, int group) {
+    double ratio[MOST_PASSES];
+    int count = 0, low = 0;
+    for (int i = 0; i < summary.passes; i++) {
+        if (group >= 0 && summary.group[i] != group) continue;
+        ratio[count++] = summary.ratio[i];
+        low += summary.ratio[i] < 0.85;
+    }
+    if (count == 0) return;
+    qsort(ratio, (size_t)count, sizeof *ratio, compare_doubles);
+    printf("| %s | %d | %.2f | %d |\n", name, count, 0.5 * (ratio[(count - 1) / 2] + ratio[count / 2]), low);
+}
+
+static void print_medians(void) {
+    printf("\n| direct / poolscope | passes | median | below 0.85 |\n|---|---|---|---|\n");
+    for (int group = 0; group < GROUPS; group++) print_median(group_names[group], group);
+    print_median("all", -1);
+}
+
 static void print_summary(void) {
     if (summary.passes == 0) return;
+    print_medians();
     printf(
         "\nBound: sgemm's rate at the same m, n, k or memory bandwidth, whichever is slower; for depthwise memory "
         "bandwidth alone.\n\n");
@@ -410,7 +450,7 @@ static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int
     double of_bound = bandwidth > 0.0 ? bound_ms(s, pass, bandwidth, u->pool) / us : -1.0;
     if (of_bound >= 0.0) printf(" %.0f %% |\n", 100.0 * of_bound);
     else printf(" - |\n");
-    sum_up(shape->name, pass, them / us, of_bound);
+    sum_up(shape, pass, them / us, of_bound);
     fflush(stdout);
     onednn_destroy(&d);
     if (winograd) onednn_destroy(&o);
