@@ -8,9 +8,6 @@
 #include "kernels/product.h"
 #include "parallel/reduce.h"
 
-static ps_matrix rows_of(const float *data, size_t step) { return (ps_matrix){data, step, 1}; }
-static ps_matrix turned(const float *data, size_t step) { return (ps_matrix){data, 1, step}; }
-
 /* c [m][n], rows c_row apart, (+)= a [m][k] b [k][n]. */
 static void multiply(size_t m, size_t n, size_t k, ps_matrix a, ps_matrix b, bool accumulate, float *c, size_t c_row) {
     ps_product product = {m, n, k, a, b, c, c_row, NULL, accumulate};
@@ -83,8 +80,8 @@ static size_t at_output(const run *r, const piece *p) {
 
 /* kept: of all queries of a sample and head. */
 static void weigh(const run *r, const piece *p, float *kept, int again) {
-    multiply(p->queries, r->positions, r->size, rows_of(p->q, p->step), turned(p->k, p->step), false, p->scores,
-             r->positions);
+    multiply(p->queries, r->positions, r->size, ps_matrix_rows(p->q, p->step), ps_matrix_turned(p->k, p->step), false,
+             p->scores, r->positions);
     PS_SIMD_SELECT(ps_attention_weigh)(p->scores, p->queries, r->positions, r->scale, kept + 2 * p->first, again);
 }
 
@@ -106,8 +103,8 @@ static void forward_pair(void *context, size_t pair, int worker) {
             draw_factors(r, &p, i);
             PS_SIMD_SELECT(ps_attention_multiply)(p.factors, r->positions, p.scores + i * r->positions);
         }
-        multiply(p.queries, r->size, r->positions, rows_of(p.scores, r->positions), rows_of(p.v, p.step), false,
-                 r->out + at_output(r, &p), r->width);
+        multiply(p.queries, r->size, r->positions, ps_matrix_rows(p.scores, r->positions), ps_matrix_rows(p.v, p.step),
+                 false, r->out + at_output(r, &p), r->width);
     }
 }
 
@@ -120,8 +117,8 @@ void ps_attention_forward(const ps_attention *a, const float *qkv, float *y, flo
 
 /* The gradient of a query's scores is p (dp - sum of p dp), and the sum is y . dy. */
 static void score_gradients(const run *r, const piece *p, const float *y, const float *dy) {
-    multiply(p->queries, r->positions, r->size, rows_of(dy, r->width), turned(p->v, p->step), false, p->gradients,
-             r->positions);
+    multiply(p->queries, r->positions, r->size, ps_matrix_rows(dy, r->width), ps_matrix_turned(p->v, p->step), false,
+             p->gradients, r->positions);
     for (size_t i = 0; i < p->queries; i++) {
         double mean = PS_SIMD_SELECT(ps_attention_dot)(y + i * r->width, dy + i * r->width, r->size);
         if (drops(r)) draw_factors(r, p, i);
@@ -140,9 +137,12 @@ static void backward_pair(void *context, size_t pair, int worker) {
         float *dq = r->dqkv + (p.q - r->qkv), *dk = r->dqkv + (p.k - r->qkv), *dv = r->dqkv + (p.v - r->qkv);
         weigh(r, &p, (float *)r->kept + 2 * pair * r->positions, true);
         score_gradients(r, &p, r->y + at_output(r, &p), dy);
-        multiply(positions, size, queries, turned(p.scores, positions), rows_of(dy, r->width), block > 0, dv, step);
-        multiply(queries, size, positions, rows_of(p.gradients, positions), rows_of(p.k, step), false, dq, step);
-        multiply(positions, size, queries, turned(p.gradients, positions), rows_of(p.q, step), block > 0, dk, step);
+        multiply(positions, size, queries, ps_matrix_turned(p.scores, positions), ps_matrix_rows(dy, r->width),
+                 block > 0, dv, step);
+        multiply(queries, size, positions, ps_matrix_rows(p.gradients, positions), ps_matrix_rows(p.k, step), false, dq,
+                 step);
+        multiply(positions, size, queries, ps_matrix_turned(p.gradients, positions), ps_matrix_rows(p.q, step),
+                 block > 0, dk, step);
     }
 }
 
@@ -173,8 +173,8 @@ size_t ps_attention_measure_bytes(const ps_attention *a, int out, int threads) {
 /* -sum p log p, with log p = below + log(1 / sum): both parts are 0 or more. */
 static double entropy_of(const run *r, const piece *p, const float *kept) {
     double sum = 0;
-    multiply(p->queries, r->positions, r->size, rows_of(p->q, p->step), turned(p->k, p->step), false, p->scores,
-             r->positions);
+    multiply(p->queries, r->positions, r->size, ps_matrix_rows(p->q, p->step), ps_matrix_turned(p->k, p->step), false,
+             p->scores, r->positions);
     for (size_t i = 0; i < p->queries; i++, kept += 2) {
         float *scores = p->scores + i * r->positions, *below = p->gradients + i * r->positions;
         float row[2] = {kept[0], kept[1]};
@@ -188,8 +188,8 @@ static double entropy_of(const run *r, const piece *p, const float *kept) {
 static double squares_of(const run *r, const float *y, const float *w, float *product) {
     double sum = 0;
     size_t count = r->positions * (size_t)r->columns;
-    multiply(r->positions, (size_t)r->columns, r->size, rows_of(y, r->width), turned(w, r->width), false, product,
-             (size_t)r->columns);
+    multiply(r->positions, (size_t)r->columns, r->size, ps_matrix_rows(y, r->width), ps_matrix_turned(w, r->width),
+             false, product, (size_t)r->columns);
     for (size_t i = 0; i < count; i++) sum += (double)product[i] * (double)product[i];
     return sum;
 }

@@ -29,17 +29,14 @@ typedef struct {
     float *target, *packed, *matrix, *parts;
     size_t row_step, matrix_worker, range, chunks, panel, panels, panel_floats;
     size_t row, part_step, blocks, held, slot_floats, slots_worker; /* of the weight gradient */
-    ps_conv_gradient_cut cut;
+    ps_gradient_cut cut;
     int kernel_taps, kh, kw;
     bool accumulate;
 } direct_job;
 
-/* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
 static const ps_direct_kernels *kernels_for(int vector_channels) {
 #if defined(__x86_64__)
-    if (ps_simd_detect() == PS_SIMD_AVX512 &&
-        round_up((size_t)vector_channels, 16) > round_up((size_t)vector_channels, 8) && vector_channels <= 40)
-        return ps_direct_kernels_of_avx2();
+    if (ps_simd_half_width((size_t)vector_channels)) return ps_direct_kernels_of_avx2();
 #else
     (void)vector_channels;
 #endif
@@ -193,8 +190,8 @@ static direct_job plan_gradient(const ps_conv_shape *s) {
            wanted = ps_threads_chunks(ps_reduce_batch(sweep.positions), job.range);
     job.row = round_up(sweep.depth, 16);
     job.part_step = round_up(filters * job.row, 16);
-    job.cut = ps_conv_cut_gradient(n, sweep.positions / n, job.part_step, wanted < MOST_LEAVES ? wanted : MOST_LEAVES,
-                                   LEAVES_FLOATS);
+    job.cut = ps_cut_gradient(n, sweep.positions / n, job.part_step, wanted < MOST_LEAVES ? wanted : MOST_LEAVES,
+                              LEAVES_FLOATS);
     size_t block =
         job.cut.depth_first && BLOCK_FLOATS / job.row + 1 < FILTER_BLOCK ? BLOCK_FLOATS / job.row + 1 : FILTER_BLOCK;
     bool many = !job.cut.depth_first && job.cut.leaves.parts * job.cut.leaves.shards.whole >= 8;

@@ -50,7 +50,7 @@ typedef struct {
     const float *x, *w, *dy, *bias;
     float *out, *columns, *partial;
     size_t chunks, blocks, block_floats, slot_floats;
-    ps_conv_gradient_cut cut;
+    ps_gradient_cut cut;
     bool accumulate;
 } gemm_conv_job;
 
@@ -211,7 +211,7 @@ static void plan_gradient(gemm_conv_job *job) {
     const layout *l = &job->l;
     size_t n = (size_t)l->s->n, outputs = l->positions / n, weights = (size_t)l->s->k * l->row;
     size_t wanted = ps_threads_chunks(ps_reduce_batch(l->positions), 256);
-    job->cut = ps_conv_cut_gradient(n, outputs, weights, wanted < MOST_LEAVES ? wanted : MOST_LEAVES, LEAVES_FLOATS);
+    job->cut = ps_cut_gradient(n, outputs, weights, wanted < MOST_LEAVES ? wanted : MOST_LEAVES, LEAVES_FLOATS);
     size_t whole = job->cut.leaves.parts * job->cut.leaves.shards.whole, least = job->cut.depth_first ? 16 : 8;
     size_t blocks = job->cut.depth_first || whole == 1 ? least : whole >= 8 ? 1 : 8 / whole;
     size_t most = ps_threads_chunks((size_t)l->kg, 32), rows = BLOCK_FLOATS / l->row + 1;

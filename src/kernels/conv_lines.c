@@ -50,7 +50,7 @@ typedef struct {
     size_t run, runs, piece, pieces, units; /* target lines of a unit, positions of a line; units in all */
     size_t panel, panels, passes;
     size_t blocks, part_step, sum_step; /* of the weight gradient */
-    ps_conv_gradient_cut cut;
+    ps_gradient_cut cut;
     int kernel_taps, kh, kw;
     bool accumulate;
 } lines_job;
@@ -469,8 +469,8 @@ static lines_job plan_gradient(const ps_conv_shape *s) {
     job.sum_step = round_up((size_t)sweep.target_group, job.panel);
     job.part_step = round_up((size_t)sweep.groups * sweep.depth * job.sum_step, 16);
     size_t units = ps_reduce_batch(job.units);
-    job.cut = ps_conv_cut_gradient((size_t)s->n, job.units / (size_t)job.sweep.n, job.part_step,
-                                   units < MOST_LEAVES ? units : MOST_LEAVES, LEAVES_FLOATS);
+    job.cut = ps_cut_gradient((size_t)s->n, job.units / (size_t)job.sweep.n, job.part_step,
+                              units < MOST_LEAVES ? units : MOST_LEAVES, LEAVES_FLOATS);
     if (job.sweep.n != s->n) job.cut.leaves.shards.samples = (size_t)job.sweep.n; /* lines stand for samples */
     bool many = job.cut.leaves.parts * job.cut.leaves.shards.whole >= 8;
     job.blocks = many ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "kernels/conv_shape.h"
-#include "parallel/reduce.h"
+#include "kernels/gradient_cut.h"
 
 typedef struct ps_conv_method {
     const char *name;
@@ -49,22 +49,5 @@ static inline double ps_conv_far_weights(const ps_conv_shape *s, double each) {
 }
 /* Rounds a number of floats up to whole cache lines. */
 static inline size_t ps_conv_round16(size_t floats) { return (floats + 15) / 16 * 16; }
-
-/* How a method sums the weight gradient over the batch. Where `leaves` sums of the whole gradient fit the room they may
- * take together, each leaf has one and they are added at the end. Larger gradients are cut into blocks, and each is
- * summed shard by shard along the tree, depth first; then there is one leaf a shard. */
-typedef struct {
-    ps_leaves leaves;
-    bool depth_first;
-} ps_conv_gradient_cut;
-
-/* floats: of the gradient as the method sums it; wanted: leaves; room: floats. Of the whole batch. */
-static inline ps_conv_gradient_cut ps_conv_cut_gradient(size_t samples, size_t items, size_t floats, size_t wanted,
-                                                        size_t room) {
-    ps_shards shards = ps_shards_of(samples);
-    bool depth_first = shards.whole > 1 && shards.whole * floats > room;
-    size_t most = depth_first ? 1 : room / floats;
-    return (ps_conv_gradient_cut){ps_leaves_of(samples, items, wanted < most ? wanted : most), depth_first};
-}
 
 #endif

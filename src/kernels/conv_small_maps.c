@@ -56,46 +56,49 @@ static void start_position(const ps_conv_shape *s, const float *bias, float *to,
     }
 }
 
+/* One way through the pairs: from x to y, or from dy to dx. `source` and `target` are maps of so many channels. */
+typedef struct {
+    const float *source, *w, *bias;
+    float *target;
+    bool backward, accumulate;
+} map_sweep;
+
+static void run_sweep(const ps_conv_shape *s, const map_sweep *sweep, ps_threads *threads) {
+    pairing found;
+    find_pairs(s, &found);
+    bool back = sweep->backward, begun[MOST_TAPS] = {false};
+    int positions = back ? found.ins : found.outs;
+    size_t c = (size_t)s->c, row = ps_conv_taps(s) * c, from = back ? (size_t)s->k : c, to = back ? c : (size_t)s->k;
+    size_t from_row = (size_t)(back ? found.outs : found.ins) * from, to_row = (size_t)positions * to;
+    for (int i = 0; i < found.count; i++) {
+        pair p = found.pair[i];
+        size_t source = (size_t)(back ? p.out : p.in), target = (size_t)(back ? p.in : p.out);
+        const float *w = sweep->w + (size_t)p.tap * c;
+        ps_product product = {.m = (size_t)s->n, .n = to, .k = from, .c_row = to_row};
+        product.a = ps_matrix_rows(sweep->source + source * from, from_row);
+        product.b = back ? ps_matrix_rows(w, row) : ps_matrix_turned(w, row);
+        product.c = sweep->target + target * to;
+        product.accumulate = sweep->accumulate || begun[target];
+        product.bias = product.accumulate ? NULL : sweep->bias;
+        begun[target] = true;
+        ps_product_run(&product, threads);
+    }
+    for (int position = 0; position < positions && !sweep->accumulate; position++)
+        if (!begun[position]) start_position(s, sweep->bias, sweep->target + (size_t)position * to, to_row, to);
+}
+
 static void maps_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
                          void *workspace, ps_threads *threads) {
     (void)workspace;
-    pairing found;
-    find_pairs(s, &found);
-    size_t c = (size_t)s->c, k = (size_t)s->k, in_row = (size_t)found.ins * c, out_row = (size_t)found.outs * k;
-    bool begun[MOST_POSITIONS] = {false};
-    for (int i = 0; i < found.count; i++) {
-        pair p = found.pair[i];
-        ps_product product = {.m = (size_t)s->n, .n = k, .k = c, .c = y + (size_t)p.out * k, .c_row = out_row};
-        product.a = (ps_matrix){x + (size_t)p.in * c, in_row, 1};
-        product.b = (ps_matrix){w + (size_t)p.tap * c, 1, ps_conv_taps(s) * c};
-        product.accumulate = begun[p.out];
-        product.bias = begun[p.out] ? NULL : bias;
-        begun[p.out] = true;
-        ps_product_run(&product, threads);
-    }
-    for (int out = 0; out < found.outs; out++)
-        if (!begun[out]) start_position(s, bias, y + (size_t)out * k, out_row, k);
+    map_sweep forward = {.source = x, .w = w, .bias = bias, .target = y};
+    run_sweep(s, &forward, threads);
 }
 
 static void maps_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
                                bool accumulate, void *workspace, ps_threads *threads) {
     (void)workspace;
-    pairing found;
-    find_pairs(s, &found);
-    size_t c = (size_t)s->c, k = (size_t)s->k, in_row = (size_t)found.ins * c, out_row = (size_t)found.outs * k;
-    bool begun[MOST_TAPS] = {false};
-    for (int i = 0; i < found.count; i++) {
-        pair p = found.pair[i];
-        ps_product product = {.m = (size_t)s->n, .n = c, .k = k, .c = dx + (size_t)p.in * c, .c_row = in_row};
-        product.a = (ps_matrix){dy + (size_t)p.out * k, out_row, 1};
-        product.b = (ps_matrix){w + (size_t)p.tap * c, ps_conv_taps(s) * c, 1};
-        product.accumulate = accumulate || begun[p.in];
-        product.bias = product.accumulate ? NULL : bias;
-        begun[p.in] = true;
-        ps_product_run(&product, threads);
-    }
-    for (int in = 0; in < found.ins; in++)
-        if (!begun[in] && !accumulate) start_position(s, bias, dx + (size_t)in * c, in_row, c);
+    map_sweep backward = {dy, w, bias, dx, true, accumulate};
+    run_sweep(s, &backward, threads);
 }
 
 /* Shard by shard, each with a sum of its own where there are several. */
@@ -111,8 +114,8 @@ static void sum_shard(const ps_conv_shape *s, const pairing *found, size_t first
     for (int i = 0; i < found->count; i++) {
         pair p = found->pair[i];
         ps_product product = {.m = k, .n = c, .k = samples, .c = dw + (size_t)p.tap * c, .c_row = row};
-        product.a = (ps_matrix){dy + first * out_row + (size_t)p.out * k, 1, out_row};
-        product.b = (ps_matrix){x + first * in_row + (size_t)p.in * c, in_row, 1};
+        product.a = ps_matrix_turned(dy + first * out_row + (size_t)p.out * k, out_row);
+        product.b = ps_matrix_rows(x + first * in_row + (size_t)p.in * c, in_row);
         product.accumulate = begun[p.tap];
         begun[p.tap] = true;
         ps_product_run(&product, threads);

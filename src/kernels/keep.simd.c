@@ -1,8 +1,6 @@
 #include "kernels/keep_simd.h"
 #include "kernels/simd_vector.h"
 
-INLINE vf pick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
-
 /* Philox 4x32-10 of core/rng.c, a vector of counters at a time. */
 typedef unsigned vu __attribute__((vector_size(4 * LANES)));
 #define LANE_ITSELF(lane, bit) (lane) + 0 * (bit)

@@ -30,11 +30,9 @@ static _Thread_local packing_room room;
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
 
-/* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
 static const ps_product_kernels *kernels_for(size_t n) {
 #if defined(__x86_64__)
-    if (ps_simd_detect() == PS_SIMD_AVX512 && n <= 40 && round_up(n, 16) > round_up(n, 8))
-        return ps_product_kernels_of_avx2();
+    if (ps_simd_half_width(n)) return ps_product_kernels_of_avx2();
 #else
     (void)n;
 #endif

@@ -20,6 +20,9 @@ typedef struct {
     const float *data;
     size_t row, column;
 } ps_matrix;
+/* One whose rows lie `step` floats apart, and one whose columns do. */
+static inline ps_matrix ps_matrix_rows(const float *data, size_t step) { return (ps_matrix){data, step, 1}; }
+static inline ps_matrix ps_matrix_turned(const float *data, size_t step) { return (ps_matrix){data, 1, step}; }
 
 typedef struct {
     size_t m, n, k;

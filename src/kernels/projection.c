@@ -2,28 +2,33 @@
 
 #include <string.h>
 
-#include "kernels/conv_method.h"
+#include "kernels/gradient_cut.h"
 #include "kernels/product.h"
 #include "parallel/reduce.h"
 
 static size_t positions(const ps_projection *p) { return (size_t)p->samples * (size_t)p->rows; }
 
-static ps_matrix rows_of(const float *data, int length) { return (ps_matrix){data, (size_t)length, 1}; }
-static ps_matrix turned(const float *data, int length) { return (ps_matrix){data, 1, (size_t)length}; }
-
 /* ---- forward and back to the input ---- */
 
 void ps_projection_forward(const ps_projection *p, const float *x, const float *w, const float *bias, float *y,
                            ps_threads *threads) {
-    ps_product product = {positions(p),    (size_t)p->k, (size_t)p->c, rows_of(x, p->c),
-                          turned(w, p->c), .c = y,       (size_t)p->k, bias};
+    ps_product product = {
+        positions(p), (size_t)p->k, (size_t)p->c, ps_matrix_rows(x, (size_t)p->c), ps_matrix_turned(w, (size_t)p->c),
+        .c = y,       (size_t)p->k, bias};
     ps_product_run(&product, threads);
 }
 
 void ps_projection_input_gradient(const ps_projection *p, const float *dy, const float *w, float *dx, bool accumulate,
                                   ps_threads *threads) {
-    ps_product product = {positions(p), (size_t)p->c, (size_t)p->k, rows_of(dy, p->k), rows_of(w, p->c),
-                          .c = dx,      (size_t)p->c, NULL,         accumulate};
+    ps_product product = {positions(p),
+                          (size_t)p->c,
+                          (size_t)p->k,
+                          ps_matrix_rows(dy, (size_t)p->k),
+                          ps_matrix_rows(w, (size_t)p->c),
+                          .c = dx,
+                          (size_t)p->c,
+                          NULL,
+                          accumulate};
     ps_product_run(&product, threads);
 }
 
@@ -43,7 +48,7 @@ typedef struct {
     const ps_projection *p;
     const float *x, *dy;
     float *dw, *parts; /* parts: of leaves, or slots of workers; NULL where there is only one leaf */
-    ps_conv_gradient_cut cut;
+    ps_gradient_cut cut;
     size_t row_blocks, column_blocks, floats; /* floats: of dW */
     size_t slot_row, slot_floats, slots_step; /* of a row of a block, a block, and all those of a worker */
 } gradient_run;
@@ -55,7 +60,7 @@ static gradient_run plan_gradient(const ps_projection *p) {
     run.row_blocks = ps_threads_chunks((size_t)p->k, BLOCK_ROWS);
     run.column_blocks = ps_threads_chunks(lines_of(p) * LINE, BLOCK_COLUMNS);
     size_t blocks = run.row_blocks * run.column_blocks, samples = (size_t)p->samples, rows = (size_t)p->rows;
-    run.cut = ps_conv_cut_gradient(samples, rows, run.floats, ps_threads_chunks(TASKS, blocks), LEAVES_FLOATS);
+    run.cut = ps_cut_gradient(samples, rows, run.floats, ps_threads_chunks(TASKS, blocks), LEAVES_FLOATS);
     run.slot_row = ps_threads_chunks(lines_of(p), run.column_blocks) * LINE;
     run.slot_floats = ps_threads_chunks((size_t)p->k, run.row_blocks) * run.slot_row;
     run.slots_step = run.cut.depth_first ? ps_tree_slots(run.cut.leaves.count) * run.slot_floats : 0;
@@ -101,8 +106,8 @@ static void sum_leaf(const gradient_run *run, const block *b, size_t leaf, float
     ps_product product = {b->rows,
                           b->columns,
                           n,
-                          turned(run->dy + first * (size_t)k + b->row, k),
-                          rows_of(run->x + first * (size_t)c + b->column, c),
+                          ps_matrix_turned(run->dy + first * (size_t)k + b->row, (size_t)k),
+                          ps_matrix_rows(run->x + first * (size_t)c + b->column, (size_t)c),
                           .c = to,
                           step};
     ps_product_here(&product);

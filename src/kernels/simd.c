@@ -70,3 +70,9 @@ const char *ps_simd_name(ps_simd_level level) {
         default: return "base";
     }
 }
+
+bool ps_simd_half_width(size_t columns) {
+    enum { WIDE = 16, HALF = 8, MOST = 40 };
+    bool wasteful = (columns + WIDE - 1) / WIDE * WIDE > (columns + HALF - 1) / HALF * HALF;
+    return ps_simd_detect() == PS_SIMD_AVX512 && columns <= MOST && wasteful;
+}

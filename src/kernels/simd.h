@@ -4,6 +4,9 @@
 #ifndef PS_KERNELS_SIMD_H
 #define PS_KERNELS_SIMD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "core/status.h"
 
 typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
@@ -16,6 +19,9 @@ ps_simd_level ps_simd_detect(void);
  * else. */
 ps_status ps_simd_check(void);
 const char *ps_simd_name(ps_simd_level level);
+/* Whether so many columns of a product are better cut into AVX2's vectors than into those of AVX-512: where these waste
+ * more lanes; processors with both run the narrower ones at twice the rate. */
+bool ps_simd_half_width(size_t columns);
 
 #define PS_SIMD_PASTE2(a, b) a##_##b
 #define PS_SIMD_PASTE(a, b) PS_SIMD_PASTE2(a, b)

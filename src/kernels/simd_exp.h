@@ -4,7 +4,6 @@
 
 #include "kernels/simd_vector.h"
 
-INLINE vf pick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 INLINE vf horner(const float *coefficient, int degree, vf x) {
     vf sum = splat(coefficient[degree]);
 #pragma GCC unroll 16

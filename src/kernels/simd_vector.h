@@ -67,6 +67,9 @@ INLINE void store_part(float *p, vf v, int count) {
 }
 #endif
 
+/* yes where the mask is all ones, no where it is zero. */
+INLINE vf pick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+
 /* count >= LANES: the whole vector; otherwise its first lanes, the others zero. */
 INLINE vf load_upto(const float *p, int count) { return count >= LANES ? load(p) : load_part(p, count); }
 INLINE void store_upto(float *p, vf v, int count) {

@@ -367,13 +367,18 @@ ps_status ps_net_check_statistics(const ps_net *net) {
 
 /* ---- bounds of rounding ---- */
 
-/* Whether every layer up to it states its rounding, and somebody asks. */
-static bool is_bounded(const ps_net *net, int i) {
+/* Whether the layer states its rounding, and those before it whose bounds it carries on are known. */
+static bool knows_rounding(const ps_net *net, int i) {
     const ps_op *op = &net->graph->op[i];
     bool known = op->type->rounding != NULL;
     for (int k = 0; k < op->inputs && op->type->carries_bounds; k++)
         known = known && (op->input[k] < 0 || net->bounded[op->input[k]]);
-    return known && (net->bounds_plan.at[i] != PS_BOUNDS_NONE || net->bounds_plan.edges[i]);
+    return known;
+}
+
+/* And whether somebody asks. */
+static bool is_bounded(const ps_net *net, int i) {
+    return knows_rounding(net, i) && (net->bounds_plan.at[i] != PS_BOUNDS_NONE || net->bounds_plan.edges[i]);
 }
 
 ps_status ps_net_prepare_bounds(ps_net *net) {
@@ -411,15 +416,11 @@ static float *bounds_of(const ps_net *net, int op) {
 static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
     const ps_op *op = &net->graph->op[i];
     runner *r = &net->runner[i];
-    bool known = op->type->rounding != NULL;
-    for (int k = 0; k < op->inputs && op->type->carries_bounds; k++) {
-        int source = op->input[k];
-        r->in_bound[k] = source < 0 ? net->input_bounds : bounds_of(net, source);
-        known = known && (source < 0 || net->bounded[source]);
-    }
+    for (int k = 0; k < op->inputs && op->type->carries_bounds; k++)
+        r->in_bound[k] = op->input[k] < 0 ? net->input_bounds : bounds_of(net, op->input[k]);
     r->call.in_bound = r->in_bound;
     r->call.bound = bounds_of(net, i);
-    r->call.turn = bounds->turn && known && r->in_bound[0] != NULL;
+    r->call.turn = bounds->turn && knows_rounding(net, i) && r->in_bound[0] != NULL;
 }
 
 static void measure_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {

@@ -19,7 +19,8 @@ typedef struct {
 } product_case;
 
 /* Sizes below, at and above a vector, a register block, a slice, a block of columns and of rows; rows that would share
- * cache sets (512 floats); one that is large enough to be written past the caches. */
+ * cache sets (1024 floats), lying either way, and few of them beside rows of b that do; one that is large enough to be
+ * written past the caches. */
 static const product_case cases[] = {
     {1, 1, 1, 0, false, false, false, false},     {1, 17, 3, 2, false, true, false, true},
     {13, 32, 64, 0, false, false, true, false},   {12, 31, 513, 1, true, false, false, true},
@@ -27,6 +28,8 @@ static const product_case cases[] = {
     {50, 8, 40, 3, false, false, false, true},    {49, 24, 1025, 0, true, true, false, false},
     {97, 130, 512, 0, false, true, true, false},  {30, 257, 512, 0, false, false, false, true},
     {512, 48, 300, 0, true, false, false, false}, {250, 40, 33, 5, true, true, true, false},
+    {50, 33, 1024, 0, false, true, false, true},  {1024, 40, 70, 0, true, false, true, false},
+    {30, 1024, 40, 0, false, false, false, true}, {9, 1024, 600, 0, true, false, false, false},
     {3, 5, 0, 1, false, false, false, true},      {4, 6, 0, 0, false, false, true, false},
     {2100, 2048, 5, 0, false, true, false, true}, {0, 4, 4, 0, false, false, false, false},
 };
