@@ -1,7 +1,8 @@
 /* Winograd convolution F(4x4, 3x3): 3x3 kernels with stride 1, and 3x3x3 ones (two dimensions transformed, the third
- * summed). A quarter of the multiplications of the direct algorithm, plus the transforms. 3x3 with stride 2 and padding
- * 1 takes 0.56 of them (outer taps and middle taps apart), 5x5 with stride 1 0.36. See conv_winograd.h for the
- * algorithm.
+ * summed, with stride 1 or 2). A quarter of the multiplications of the direct algorithm, plus the transforms. 3x3 with
+ * stride 2 and padding 1 takes 0.56 of them (outer taps and middle taps apart), 5x5 with stride 1 0.36. With dilation
+ * each of the interleaved grids of outputs is a plain convolution, and has tiles of its own. Groups go one after
+ * another. See conv_winograd.h for the algorithm.
  *
  * Two ways of walking through the work, chosen by shape:
  * - many tiles: all weights are transformed first; a chunk of tiles is transformed, multiplied and transformed back
@@ -89,10 +90,17 @@ typedef struct {
     size_t plane, plane_pieces, depth_pieces, column_tiles;
 } winograd_job;
 
+/* Tiles of so many outputs, in each of the interleaved grids that dilation makes. */
+static int tiles_of(int outputs, int size, int dilation, int *grids) {
+    *grids = dilation < outputs ? dilation : outputs;
+    return *grids * ((outputs + dilation * size - 1) / (dilation * size));
+}
+
 static void map_tiles(ps_winograd_map *map) {
     int size = map->kind == PS_WINOGRAD_TRANSPOSED ? 8 : map->kind == PS_WINOGRAD_FIVE ? 2 : 4;
-    map->tiles_h = (map->oh + size - 1) / size;
-    map->tiles_w = (map->ow + size - 1) / size;
+    map->tiles_h = tiles_of(map->oh, size, map->dilation_h, &map->grids_h);
+    map->tiles_w = tiles_of(map->ow, size, map->dilation_w, &map->grids_w);
+    map->slice_order = 1;
     map->tiles = (size_t)map->n * (size_t)map->od * (size_t)map->tiles_h * (size_t)map->tiles_w;
     map->depth = (size_t)map->kd * (size_t)map->c;
     map->columns = (ps_winograd_channels){0, map->c};
@@ -104,12 +112,18 @@ static ps_winograd_map forward_map(const ps_conv_shape *s) {
                            .d = s->d,
                            .h = s->h,
                            .w = s->w,
-                           .c = s->c,
-                           .k = s->k,
+                           .c = s->c / s->groups,
+                           .k = s->k / s->groups,
+                           .x_pixel = s->c,
+                           .y_pixel = s->k,
                            .kd = s->kd,
                            .od = ps_conv_out_d(s),
                            .oh = ps_conv_out_h(s),
                            .ow = ps_conv_out_w(s),
+                           .dilation_h = s->dilation_h,
+                           .dilation_w = s->dilation_w,
+                           .down_d = s->stride_d,
+                           .up_d = 1,
                            .pad_d = s->pad_d,
                            .pad_h = s->pad_h,
                            .pad_w = s->pad_w};
@@ -125,15 +139,21 @@ static ps_winograd_map backward_map(const ps_conv_shape *s) {
                            .od = s->d,
                            .oh = s->h,
                            .ow = s->w,
-                           .c = s->k,
-                           .k = s->c,
+                           .c = s->k / s->groups,
+                           .k = s->c / s->groups,
+                           .x_pixel = s->k,
+                           .y_pixel = s->c,
                            .kd = s->kd,
                            .d = ps_conv_out_d(s),
                            .h = ps_conv_out_h(s),
                            .w = ps_conv_out_w(s),
+                           .dilation_h = s->dilation_h,
+                           .dilation_w = s->dilation_w,
+                           .down_d = 1,
+                           .up_d = s->stride_d,
                            .pad_d = s->kd - 1 - s->pad_d,
-                           .pad_h = s->kh - 1 - s->pad_h,
-                           .pad_w = s->kw - 1 - s->pad_w};
+                           .pad_h = s->dilation_h * (s->kh - 1) - s->pad_h,
+                           .pad_w = s->dilation_w * (s->kw - 1) - s->pad_w};
     /* With stride 2 and padding 1, inputs 8 t to 8 t + 7 reach outputs 4 t to 4 t + 4: tiles of dy begin at their first
      * one. */
     if (s->stride_h == 2) map.kind = PS_WINOGRAD_TRANSPOSED, map.pad_h = 0, map.pad_w = 0;
@@ -220,7 +240,8 @@ static void plan_slabs(winograd_job *job, size_t *slices, size_t *positions) {
     size_t tiles = 1, depth = 1;
     for (job->depth_pieces = 1;; job->depth_pieces++) {
         depth = ps_threads_chunks((size_t)map->od, job->depth_pieces);
-        *slices = depth + (size_t)map->kd - 1 < (size_t)map->d ? depth + (size_t)map->kd - 1 : (size_t)map->d;
+        *slices = ((depth - 1) * (size_t)map->down_d + (size_t)map->kd - 1) / (size_t)map->up_d + 1;
+        if (*slices > (size_t)map->d) *slices = (size_t)map->d;
         size_t column = ps_winograd_products(map->kind) * (*slices * row_of((size_t)map->c) + depth * job->panel);
         tiles = SLAB_FLOATS / column;
         if (tiles >= SLAB_TILES || tiles >= job->plane || depth == 1) break;
@@ -309,9 +330,9 @@ typedef struct {
 } slab;
 
 static void find_slices(const ps_winograd_map *map, slab *s) {
-    int first = s->d - map->pad_d, end = s->end - map->pad_d + map->kd - 1;
-    s->z = first > 0 ? first : 0;
-    s->z_end = end < map->d ? end : map->d;
+    int first = s->d * map->down_d - map->pad_d, last = (s->end - 1) * map->down_d - map->pad_d + map->kd - 1;
+    s->z = first > 0 ? (first + map->up_d - 1) / map->up_d : 0;
+    s->z_end = last / map->up_d + 1 < map->d ? last / map->up_d + 1 : map->d;
 }
 
 static slab slab_of(const winograd_job *job, size_t chunk) {
@@ -330,31 +351,43 @@ static size_t tiles_at(const winograd_job *job, const slab *s, int slices, int z
     return (s->n * (size_t)slices + (size_t)z) * job->plane + s->first;
 }
 
+/* The input slice that a depth tap of output slice d reads; -1: none. */
+static int slice_of(const ps_winograd_map *map, int d, int tap) {
+    int at = d * map->down_d + tap - map->pad_d;
+    return at < 0 || at % map->up_d != 0 || at / map->up_d >= map->d ? -1 : at / map->up_d;
+}
+
+/* Depth taps first, first + up_d, ..., which read slice z and those that follow it. */
 typedef struct {
-    int first, end;
+    int first, count, z;
 } tap_range;
 
 /* The depth taps whose slices lie inside, of output slice d. */
 static tap_range taps_of(const ps_winograd_map *map, int d) {
-    int low = map->pad_d - d, high = map->pad_d - d + map->d;
-    return (tap_range){low > 0 ? low : 0, high < map->kd ? high : map->kd};
+    tap_range taps = {.z = -1};
+    for (int tap = map->kd - 1; tap >= 0; tap--) {
+        int z = slice_of(map, d, tap);
+        if (z >= 0) taps.first = tap, taps.z = z, taps.count++;
+    }
+    return taps;
 }
 
-/* The products of a slab and `depth` channels for one panel; slices with the same taps together. v holds its slices, m
- * its output slices. */
+/* The products of a slab and `depth` channels for one panel; without strides, slices with the same taps together. v
+ * holds its slices, m its output slices. */
 static void multiply_slab(const winograd_job *job, const slab *s, size_t depth, int vectors, ps_winograd_matrices v,
                           ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
     const ps_winograd_map *map = &job->map;
     ps_winograd_product p = {.kind = map->kind, .depth = depth, .vectors = vectors, .accumulate = accumulate};
-    p.v_tap = s->tiles * v.row_step;
+    p.v_tap = s->tiles * v.row_step, p.u_tap = (size_t)map->up_d * depth * u.row_step;
+    bool strided = map->down_d > 1 || map->up_d > 1;
     for (int d = s->d, next; d < s->end; d = next) {
         tap_range taps = taps_of(map, d), other = taps;
-        for (next = d + 1; next < s->end; next++) {
+        for (next = d + 1; next < s->end && !strided; next++) {
             other = taps_of(map, next);
-            if (other.first != taps.first || other.end != taps.end) break;
+            if (other.first != taps.first || other.count != taps.count) break;
         }
-        p.count = (size_t)(next - d) * s->tiles, p.taps = (size_t)(taps.end - taps.first);
-        size_t from = (size_t)(d + taps.first - map->pad_d - s->z) * s->tiles, to = (size_t)(d - s->d) * s->tiles;
+        p.count = (size_t)(next - d) * s->tiles, p.taps = (size_t)taps.count;
+        size_t from = taps.count > 0 ? (size_t)(taps.z - s->z) * s->tiles : 0, to = (size_t)(d - s->d) * s->tiles;
         job->kernels->multiply(&p, moved(v, from * v.row_step), moved(u, (size_t)taps.first * depth * u.row_step),
                                moved(m, to * m.row_step));
     }
@@ -394,7 +427,7 @@ static void multiply_all(const winograd_job *job, size_t depth, int vectors, ps_
                          ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
     const ps_winograd_map *map = &job->map;
     if (map->kd == 1) {
-        ps_winograd_product p = {map->kind, map->tiles, depth, 1, 0, vectors, accumulate};
+        ps_winograd_product p = {map->kind, map->tiles, depth, 1, 0, 0, vectors, accumulate};
         job->kernels->multiply(&p, v, u, m);
         return;
     }
@@ -440,7 +473,10 @@ void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const 
                                   const float *w, const float *bias, float *y, void *workspace, ps_threads *threads) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
-    convolve(&map, false, x, w, bias, false, y, workspace, threads);
+    size_t weights = ps_conv_weights(s) / (size_t)s->groups;
+    for (int group = 0; group < s->groups; group++)
+        convolve(&map, false, x + group * map.c, w + (size_t)group * weights,
+                 bias != NULL ? bias + group * map.k : NULL, false, y + group * map.k, workspace, threads);
 }
 
 static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
@@ -452,7 +488,10 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
                                    float *dx, bool accumulate, void *workspace, ps_threads *threads) {
     (void)bias;
     ps_winograd_map map = backward_map(s);
-    convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, threads);
+    size_t weights = ps_conv_weights(s) / (size_t)s->groups;
+    for (int group = 0; group < s->groups; group++)
+        convolve(&map, true, dy + group * map.c, w + (size_t)group * weights, NULL, accumulate, dx + group * map.k,
+                 workspace, threads);
 }
 
 /* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is
@@ -561,6 +600,7 @@ static bool rounds_fit(const winograd_job *job) {
 
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
+    job.map.slice_order = map->down_d;
     job.panel = 2 * (size_t)job.kernels->lanes;
     job.map.zeros = take_zeros(a, map->c > map->k ? map->c : map->k);
     job.groups = ps_leaves_of((size_t)map->n, map->tiles / (size_t)map->n, 1);
@@ -631,10 +671,13 @@ typedef struct {
 } v_and_g;
 
 static v_and_g meet(const ps_winograd_map *map, int td, size_t tiles) {
-    int shift = td - map->pad_d, first = shift < 0 ? -shift : 0,
-        end = map->d - shift < map->od ? map->d - shift : map->od;
+    int first = 0, end = map->od;
+    while (first < end && slice_of(map, first, td) < 0) first++;
+    while (end > first && slice_of(map, end - 1, td) < 0) end--;
     if (end <= first) return (v_and_g){0, 0, 0};
-    return (v_and_g){(size_t)first * tiles, (size_t)(first + shift) * tiles, (size_t)(end - first) * tiles};
+    int z = slice_of(map, first, td);
+    if (map->slice_order == 2) z = z / 2 + z % 2 * ((map->d + 1) / 2);
+    return (v_and_g){(size_t)first * tiles, (size_t)z * tiles, (size_t)(end - first) * tiles};
 }
 
 /* The products of a shard, or of a round's part of it, in u. */
@@ -784,20 +827,27 @@ static void sum_groups(void *context, size_t chunk, int worker) {
     memcpy(dw, slots, (size_t)rows * filter * sizeof *dw);
 }
 
+static void find_gradient(const ps_winograd_map *map, const float *x, const float *dy, float *dw, void *workspace,
+                          ps_threads *threads) {
+    arena a = {.base = workspace};
+    winograd_job job = plan_gradient(map, &a, ps_threads_count(threads));
+    job.x = x, job.dy = dy, job.y = dw;
+    if (job.few_tiles) {
+        run_rounds(&job, threads);
+    } else {
+        ps_threads_run(threads, job.groups.count, map->kd > 1 ? gradient_columns : gradient_group, &job);
+        ps_threads_run(threads, ps_threads_chunks((size_t)map->k, FILTERS_PER_TASK), sum_groups, &job);
+    }
+}
+
 void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
                                            const ps_winograd_selection *selection, const float *dy, float *dw,
                                            void *workspace, ps_threads *threads) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
-    arena a = {.base = workspace};
-    winograd_job job = plan_gradient(&map, &a, ps_threads_count(threads));
-    job.x = x, job.dy = dy, job.y = dw;
-    if (job.few_tiles) {
-        run_rounds(&job, threads);
-    } else {
-        ps_threads_run(threads, job.groups.count, map.kd > 1 ? gradient_columns : gradient_group, &job);
-        ps_threads_run(threads, ps_threads_chunks((size_t)map.k, FILTERS_PER_TASK), sum_groups, &job);
-    }
+    size_t weights = ps_conv_weights(s) / (size_t)s->groups;
+    for (int group = 0; group < s->groups; group++)
+        find_gradient(&map, x + group * map.c, dy + group * map.k, dw + (size_t)group * weights, workspace, threads);
 }
 
 static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
@@ -814,14 +864,18 @@ static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int 
 }
 
 static bool winograd_can(const ps_conv_shape *s) {
-    if (s->kh != s->kw || (s->kh != 3 && s->kh != 5) || s->dilation_h != 1 || s->dilation_w != 1 || s->groups != 1)
-        return false;
-    if (s->stride_d != 1 || (s->kd > 1 && s->dilation_d != 1) || s->pad_d > s->kd - 1) return false;
-    if (s->stride_h == 2 && s->stride_w == 2) return s->kh == 3 && s->pad_h == 1 && s->pad_w == 1;
-    return s->stride_h == 1 && s->stride_w == 1 && s->pad_h < s->kh && s->pad_w < s->kw;
+    bool dilated = s->dilation_h != 1 || s->dilation_w != 1;
+    if (s->kh != s->kw || (s->kh != 3 && s->kh != 5)) return false;
+    if (s->stride_d > (s->kd > 1 ? 2 : 1) || (s->kd > 1 && s->dilation_d != 1) || s->pad_d > s->kd - 1) return false;
+    if (s->stride_h == 2 && s->stride_w == 2) return s->kh == 3 && s->pad_h == 1 && s->pad_w == 1 && !dilated;
+    return s->stride_h == 1 && s->stride_w == 1 && s->pad_h <= s->dilation_h * (s->kh - 1) &&
+           s->pad_w <= s->dilation_w * (s->kw - 1);
 }
 
-bool ps_winograd_can_select(const ps_conv_shape *s) { return winograd_can(s) && s->kh == 3 && s->stride_h == 1; }
+bool ps_winograd_can_select(const ps_conv_shape *s) {
+    return winograd_can(s) && s->kh == 3 && s->stride_h == 1 && s->stride_d == 1 && s->dilation_h == 1 &&
+           s->dilation_w == 1 && s->groups == 1;
+}
 
 static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!winograd_can(s)) return -1.0;
@@ -830,13 +884,13 @@ static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     double k = (double)round_up((size_t)map.k, lanes), c = (double)round_up((size_t)map.c, lanes), each = c * k;
     double inputs = (double)input_tiles_of(&map), tiles = (double)map.tiles, taps = 0.0, places = 0.0;
     double products = (double)ps_winograd_products(map.kind);
-    for (int d = 0; d < map.od; d++) taps += (double)(taps_of(&map, d).end - taps_of(&map, d).first) / map.od;
+    for (int d = 0; d < map.od; d++) taps += (double)taps_of(&map, d).count / map.od;
     /* One of the two is not cut into vectors. To find a tile's inputs counts where there is little else. */
     if (map.kd > 1) each = pass == PS_CONV_BACKWARD_WEIGHTS ? c * map.k : map.c * k;
     bool narrow = map.kind == PS_WINOGRAD_FIVE && c + k <= 16 && pass != PS_CONV_BACKWARD_WEIGHTS;
-    if (map.kd > 1 || narrow) places = 60.0 * (inputs + tiles);
-    return 2000.0 + products * (tiles * taps * each / 50.0 + 0.15 * (inputs * c + tiles * k)) + places +
-           PS_WINOGRAD_WEIGHTS * 0.1 * map.kd * c * k +
+    if (map.kd > 1 || narrow || s->groups > 1) places = 60.0 * (inputs + tiles);
+    return s->groups * (2000.0 + products * (tiles * taps * each / 50.0 + 0.15 * (inputs * c + tiles * k)) + places +
+                        PS_WINOGRAD_WEIGHTS * 0.1 * map.kd * c * k) +
            ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : 0.45);
 }
 

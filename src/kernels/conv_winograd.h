@@ -60,8 +60,13 @@ typedef struct {
 typedef struct {
     ps_winograd_kind kind;
     int n, d, h, w, c, od, oh, ow, k, kd, pad_d, pad_h, pad_w, tiles_h, tiles_w;
-    size_t tiles; /* n * od * tiles_h * tiles_w */
-    size_t depth; /* kd * c */
+    int x_pixel, y_pixel;       /* floats from a pixel to the next in the arrays: the channels of all groups */
+    int dilation_h, dilation_w; /* taps lie so far apart: a tile's inputs and outputs do too */
+    int grids_h, grids_w;       /* interleaved grids of outputs that tiles belong to: 1 without dilation */
+    int down_d, up_d;           /* output slice d and tap t meet input slice (d * down_d + t - pad_d) / up_d */
+    int slice_order;            /* input() counts slices 0, 2, 4, ..., 1, 3, ... where this is 2; 1: as they lie */
+    size_t tiles;               /* n * od * tiles_h * tiles_w */
+    size_t depth;               /* kd * c */
     ps_winograd_channels columns,
         rows;           /* which channels input() and gradient() transform: 0 to c, 0 to k unless a task wants a part */
     const float *zeros; /* c (or k, the larger) floats of zero, rounded up to whole vectors: what padding reads */
@@ -77,10 +82,10 @@ typedef struct {
 } ps_winograd_matrices;
 
 /* m (+)= sum over `taps` of v u for `count` tiles, `depth` columns and a panel of 1 or 2 vectors; from tap to tap v
- * moves v_tap floats on, u `depth` rows. */
+ * moves v_tap floats on, u u_tap. */
 typedef struct {
     ps_winograd_kind kind;
-    size_t count, depth, taps, v_tap;
+    size_t count, depth, taps, v_tap, u_tap;
     int vectors;
     bool accumulate;
 } ps_winograd_product;

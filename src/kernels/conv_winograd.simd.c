@@ -242,6 +242,23 @@ INLINE tile_place place_of(const ps_winograd_map *map, int slices, size_t tile) 
     return p;
 }
 
+/* The first line (or column) of a tile of `size`, of each grid of so many interleaved ones its next. */
+INLINE int first_line(int tile, int size, int dilation, int grids) {
+    return dilation == 1 ? size * tile : tile / grids * size * dilation + tile % grids;
+}
+
+/* Lines of a grid from its line `first` on, of `size` in all. */
+INLINE int lines_from(int first, int size, int dilation) {
+    return dilation == 1 ? size - first : (size - first + dilation - 1) / dilation;
+}
+
+/* Slice number `at` of those that input() counts. */
+INLINE int slice_at(const ps_winograd_map *map, int at) {
+    int even = (map->d + 1) / 2;
+    if (map->slice_order == 1) return at;
+    return at < even ? 2 * at : 2 * (at - even) + 1;
+}
+
 /* The inputs of a tile; with a selection, an input counts only where its window's winner is its own number. */
 typedef struct {
     const float *from[MOST * MOST];
@@ -253,15 +270,17 @@ typedef struct {
 INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p,
                          const float **from) {
     int size = inputs_of(kind), step = input_step_of(kind);
-    int y0 = step * p.y - map->pad_h, x0 = step * p.x - map->pad_w;
-    size_t lines = ((size_t)p.n * (size_t)map->d + (size_t)p.d) * (size_t)map->h;
-    for (int i = 0; i < size; i++) {
-        bool row_inside = y0 + i >= 0 && y0 + i < map->h;
-        const float *row = row_inside ? x + (lines + (size_t)(y0 + i)) * (size_t)map->w * (size_t)map->c : NULL;
-        for (int j = 0; j < size; j++) {
-            bool inside = row_inside && x0 + j >= 0 && x0 + j < map->w;
-            from[size * i + j] = inside ? row + (size_t)(x0 + j) * (size_t)map->c : map->zeros;
-        }
+    int y0 = first_line(p.y, step, map->dilation_h, map->grids_h) - map->pad_h;
+    int x0 = first_line(p.x, step, map->dilation_w, map->grids_w) - map->pad_w;
+    ptrdiff_t column_step = (ptrdiff_t)map->dilation_w * map->x_pixel,
+              line_step = (ptrdiff_t)map->dilation_h * map->w * map->x_pixel;
+    ptrdiff_t first =
+        (((ptrdiff_t)p.n * map->d + p.d) * map->h + y0) * map->w * map->x_pixel + (ptrdiff_t)x0 * map->x_pixel;
+    for (int i = 0, line = y0; i < size; i++, line += map->dilation_h, first += line_step) {
+        bool row_inside = (unsigned)line < (unsigned)map->h;
+        ptrdiff_t at = first;
+        for (int j = 0, column = x0; j < size; j++, column += map->dilation_w, at += column_step)
+            from[size * i + j] = row_inside && (unsigned)column < (unsigned)map->w ? x + at : map->zeros;
     }
 }
 
@@ -344,6 +363,7 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, map->d, first + tile);
         tile_inputs in;
+        p.d = slice_at(map, p.d);
         input_places(kind, map, x, p, in.from);
         if (selected) select_places(map, p, &in);
         float *to = v.data + tile * v.row_step;
@@ -395,11 +415,13 @@ INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, co
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, map->od, first + tile);
         const float *from[16];
+        int y0 = first_line(p.y, size, map->dilation_h, map->grids_h),
+            x0 = first_line(p.x, size, map->dilation_w, map->grids_w);
         for (int i = 0; i < size * size; i++) {
-            int y = size * p.y + i / size, x = size * p.x + i % size;
+            int y = y0 + i / size * map->dilation_h, x = x0 + i % size * map->dilation_w;
             size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)y;
-            from[i] =
-                y < map->oh && x < map->ow ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->k : map->zeros;
+            bool inside = y < map->oh && x < map->ow;
+            from[i] = inside ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->y_pixel : map->zeros;
         }
         float *to = v.data + tile * v.row_step;
         int k = map->rows.first, end = map->rows.end;
@@ -524,7 +546,7 @@ INLINE void multiply_rows(int rows, int vectors, const ps_winograd_product *p, c
         for (int i = 0; i < vectors; i++)
             sum[r][i] = p->accumulate ? load(m + (size_t)r * m_step + i * LANES) : splat(0.0f);
     }
-    for (size_t tap = 0; tap < p->taps; tap++, v += p->v_tap, u += p->depth * u_step)
+    for (size_t tap = 0; tap < p->taps; tap++, v += p->v_tap, u += p->u_tap)
         add_products(rows, vectors, v, v_step, 1, u, u_step, p->depth, sum);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
@@ -596,13 +618,18 @@ INLINE int at_most(int value, int most) { return value < most ? value : most; }
 
 INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_winograd_matrices m, size_t first,
                          size_t count, int channel, int vectors, const float *bias, bool accumulate, float *y) {
-    size_t column_step = (size_t)map->k, row_step = (size_t)map->ow * column_step;
+    size_t pixel = (size_t)map->y_pixel, line = (size_t)map->ow * pixel;
+    size_t column_step = pixel * (size_t)map->dilation_w, row_step = line * (size_t)map->dilation_h;
     int size = outputs_of(kind);
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, map->od, first + tile);
-        int height = at_most(map->oh - size * p.y, size), width = at_most(map->ow - size * p.x, size);
-        size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)(size * p.y);
-        float *to = y + row * row_step + (size_t)(size * p.x) * column_step;
+        int y0 = first_line(p.y, size, map->dilation_h, map->grids_h),
+            x0 = first_line(p.x, size, map->dilation_w, map->grids_w);
+        int height = at_most(lines_from(y0, map->oh, map->dilation_h), size),
+            width = at_most(lines_from(x0, map->ow, map->dilation_w), size);
+        if (height < 1 || width < 1) continue;
+        size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)y0;
+        float *to = y + row * line + (size_t)x0 * pixel;
         for (int vector = 0; vector < vectors; vector++) {
             int k = channel + vector * LANES, channels = map->k - k;
             vf add = bias != NULL ? load_upto(bias + k, channels) : splat(0.0f);

@@ -102,6 +102,20 @@ static const ps_conv_shape shapes[] = {
     SHAPE2(1, 16, 21, 22, 16, 3, 2, 4, 4, 1),
     SHAPE2(1, 9, 3, 500, 20, 3, 1, 2, 2, 1),
     SHAPE2(2, 450, 9, 10, 40, 3, 1, 3, 3, 1),
+    /* Winograd's tiles in interleaved grids that differ in size, or are more than the outputs; groups; strides along
+     * the depth, by slabs, with few tiles, in rounds, with slices that no tap reads */
+    SHAPE2(1, 40, 19, 23, 36, 3, 1, 4, 4, 1),
+    SHAPE2(2, 100, 21, 9, 110, 3, 1, 0, 2, 1),
+    SHAPE2(2, 12, 3, 5, 10, 3, 1, 7, 7, 1),
+    {2, 20, 1, 14, 9, 24, 1, 3, 3, 1, 1, 1, 0, 3, 1, 1, 3, 1, 1},
+    SHAPE2(2, 66, 13, 9, 33, 3, 1, 2, 2, 3),
+    SHAPE2(9, 40, 5, 9, 80, 3, 2, 1, 1, 2),
+    SHAPE3(1, 40, 19, 20, 18, 40, 3, 2, 1, 1, 1),
+    SHAPE3(1, 170, 5, 4, 6, 170, 3, 2, 1, 1, 1),
+    SHAPE3(2, 60, 8, 9, 10, 100, 3, 2, 1, 1, 1),
+    {2, 20, 7, 9, 9, 24, 3, 3, 3, 2, 1, 1, 0, 0, 1, 1, 1, 1, 1},
+    {1, 18, 6, 9, 8, 20, 3, 3, 3, 2, 2, 2, 0, 1, 1, 1, 1, 1, 1},
+    {2, 12, 4, 9, 8, 18, 3, 3, 3, 2, 1, 1, 2, 2, 2, 1, 2, 2, 3},
     /* 5x5: every padding, sizes that divide by 2 and that do not, many weights */
     SHAPE2(2, 17, 7, 6, 33, 5, 1, 0, 1, 1),
     SHAPE2(1, 8, 1, 3, 12, 5, 1, 4, 1, 1),
