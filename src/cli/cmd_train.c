@@ -9,12 +9,14 @@
 #include "run/estimate.h"
 #include "run/run.h"
 #include "run/settle.h"
+#include "core/clock.h"
 #include "core/json.h"
 #include "trace/trace_registration.h"
 
 static const char *out, *resume, *registered, *stop_on, *compress;
 static bool dry_run, force, quiet, no_pictures, profile;
 static int threads;
+static uint64_t began_ns;
 
 static const ps_option options[] = {
     PS_TEXT("out", out, "DIR", NULL,
@@ -171,6 +173,7 @@ static ps_status train(const ps_run_config *config, const char *registration) {
                           .quiet = quiet,
                           .no_pictures = no_pictures,
                           .profile = profile ? stdout : NULL,
+                          .began_ns = began_ns,
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
                           .state = &state};
@@ -202,6 +205,7 @@ ps_status ps_cmd_train(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config = {0};
     char *registration = NULL;
+    began_ns = ps_clock_ns();
     PS_TRY(ps_command_parse(&ps_command_train, argc, argv, &arguments));
     if (stop_on != NULL) PS_TRY(ps_findings_check_wanted(stop_on));
     ps_status status = read_config(&arguments, &config);

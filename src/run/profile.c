@@ -22,6 +22,22 @@ void ps_run_profile_add_step(ps_run_profile *profile, const ps_train_step *step)
     profile->time.update += step->time.update;
 }
 
+/* ---- before the first step ---- */
+
+static void write_start(const ps_run_start *start, FILE *stream) {
+    const struct {
+        const char *name;
+        uint64_t ns;
+    } part[] = {{"settings", start->settings},
+                {"data", start->data},
+                {"network and trace", start->network},
+                {"first probing", start->probing}};
+    fprintf(stream, "  %-28s %10s\n", "before the first step", "ms");
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        fprintf(stream, "  %-28s %10.2f\n", part[i].name, (double)part[i].ns * 1e-6);
+    fprintf(stream, "\n");
+}
+
 /* ---- parts of the run ---- */
 
 static void write_part(const ps_run_profile *p, const char *name, uint64_t ns, FILE *stream) {
@@ -55,8 +71,8 @@ typedef struct {
     double flops, bytes; /* of one step, forward and backward */
 } work;
 
-/* Floats of everything that an operation reads at least once, and writes. */
-static double floats_of(const ps_net *net, int i, double *macs) {
+/* Everything that an operation reads is read once, and what it writes written. */
+ps_op_work ps_run_profile_op_work(const ps_net *net, int i) {
     const ps_graph *graph = ps_net_graph(net);
     const ps_op *op = &graph->op[i];
     ps_shape in[PS_LAYER_MAX_INPUTS], out = ps_shape_with_batch(op->shape, ps_net_batch(net));
@@ -75,12 +91,12 @@ static double floats_of(const ps_net *net, int i, double *macs) {
         for (int d = 0; d < spec[s].rank; d++) count *= spec[s].dims[d];
         weights += count;
     }
-    *macs = op->type->macs != NULL ? op->type->macs(op->config, in, out) : 0;
-    *macs *= wanted > 0 ? 3 : 2;
+    double macs = op->type->macs != NULL ? op->type->macs(op->config, in, out) : 0;
+    macs *= wanted > 0 ? 3 : 2;
     double forward = inputs + y + weights;
     double backward =
         y + wanted + 2 * weights + (op->type->needs_input ? inputs : 0) + (op->type->needs_output ? y : 0);
-    return forward + backward;
+    return (ps_op_work){2 * macs, (forward + backward) * sizeof(float)};
 }
 
 static int by_time(const void *a, const void *b) {
@@ -124,8 +140,8 @@ static ps_status write_ops(const ps_run_profile *p, const ps_net *net, FILE *str
     PS_TRY(PS_ALLOC((size_t)count, &row, "profile"));
     for (int i = 0; i < count; i++) {
         const ps_op_time *time = &ps_net_op_times(net)[i];
-        double macs, floats = floats_of(net, i, &macs);
-        row[i] = (work){i, time->forward_ns + time->backward_ns, 2 * macs, floats * sizeof(float)};
+        ps_op_work does = ps_run_profile_op_work(net, i);
+        row[i] = (work){i, time->forward_ns + time->backward_ns, does.flops, does.bytes};
         all += row[i].ns;
     }
     qsort(row, (size_t)count, sizeof *row, by_time);
@@ -152,6 +168,7 @@ ps_status ps_run_profile_write(const ps_run_profile *p, const ps_net *net, FILE 
             "multiply-adds and %.1f GB/s of streams.\n\n",
             (unsigned long long)p->steps, threads, threads == 1 ? "" : "s", 1e-9 * p->peaks.flops,
             1e-9 * p->peaks.bytes);
+    write_start(&p->start, stream);
     write_parts(p, stream);
     fprintf(stream, "\n");
     PS_TRY(write_ops(p, net, stream));

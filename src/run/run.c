@@ -48,7 +48,7 @@ typedef struct {
     bool goes_on;    /* from a checkpoint */
     ps_graph *graph; /* of that, until the session has it */
     ps_run_record record;
-    uint64_t start, started_ns;
+    uint64_t start, executed_ns, started_ns;
     uint64_t done, checkpointed; /* steps up to the latest window's end, and to the latest checkpoint */
     uint64_t broken_steps;       /* as in ps_train_options */
     int lock;                    /* the directory, held while the run goes on; -1: not yet */
@@ -241,7 +241,9 @@ static double images_of_step(const run *r) { return (double)r->config->batch * r
 static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
+    uint64_t recording;
     r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
+    if (r->profile.steps == 0) ps_probe_cost(r->probe, &recording, &r->profile.start.probing);
     ps_run_profile_add_step(&r->profile, step);
     char dead_text[32], loss[32];
     double dead = ps_probe_dead_shares(r->probe).own, seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
@@ -446,6 +448,17 @@ static ps_status write_profile(run *r) {
     return ps_run_profile_write(p, r->session.net, r->options->profile);
 }
 
+/* Measures peaks last, which is no part of what goes before the first step. */
+static ps_status begin_profile(run *r) {
+    uint64_t began = r->options->began_ns > 0 ? r->options->began_ns : r->executed_ns;
+    ps_run_start start = {.settings = r->executed_ns - began,
+                          .data = r->session.data_ns,
+                          .network = ps_clock_ns() - r->executed_ns - r->session.data_ns};
+    PS_TRY(ps_run_profile_begin(&r->profile, r->session.net));
+    r->profile.start = start;
+    return PS_OK;
+}
+
 static ps_status train(run *r) {
     ps_train_hooks own = {.self = r, .after_step = after_step, .end_window = end_window};
     ps_train_hooks hooks[2] = {*ps_probe_hooks(r->probe), own};
@@ -459,7 +472,7 @@ static ps_status train(run *r) {
                                 .hook_count = 2,
                                 .stop = r->options->stop};
     uint64_t diverged_at;
-    if (r->options->profile != NULL) PS_TRY(ps_run_profile_begin(&r->profile, r->session.net));
+    if (r->options->profile != NULL) PS_TRY(begin_profile(r));
     r->started_ns = ps_clock_ns();
     ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->session.graph->name, options.steps,
                       r->start, r->options->quiet);
@@ -504,7 +517,7 @@ static ps_status open_session(run *r) {
 }
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
-    run r = {.config = config, .options = options, .lock = -1};
+    run r = {.config = config, .options = options, .executed_ns = ps_clock_ns(), .lock = -1};
     ps_status status = PS_OK;
     bool made = !ps_file_exists(options->directory);
     PS_TRY_CLEANUP(make_paths(&r));

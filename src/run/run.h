@@ -29,6 +29,7 @@ typedef struct {
         *registration; /* of a run that begins: what its trace is to say (trace/trace_registration.h); NULL: none */
     int threads;       /* 0: all */
     FILE *profile;     /* where to write where the time went (run/profile.h); NULL: it is not measured */
+    uint64_t began_ns; /* by core/clock.h, when the command began, for the profile */
     ps_trace_packing packing; /* of the trace of a run that begins */
     volatile const int *stop; /* set by a signal handler; may be NULL */
     ps_run_state *state;      /* may be NULL */

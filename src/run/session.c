@@ -10,6 +10,7 @@
 #include "run/planned.h"
 #include "run/planted.h"
 #include "run/directory.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -274,7 +275,9 @@ static ps_status check_outputs(const ps_session *s, const ps_graph *graph) {
 
 static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     PS_TRY(ps_threads_create(threads, &s->threads));
+    uint64_t began = ps_clock_ns();
     PS_TRY(open_data(s));
+    s->data_ns = ps_clock_ns() - began;
     ps_shape sample = ps_dataset_sample_shape(s->dataset);
     if (graph == NULL) {
         if (s->config->fork[0] != '\0' && s->config->init[0] != '\0')

@@ -32,6 +32,7 @@ typedef struct {
     int32_t *label;
     double *per_class;   /* room for what an evaluation finds of each class */
     ps_soft_labels soft; /* of the latest training batch */
+    uint64_t data_ns;    /* what it took to open and read the data */
 } ps_session;
 
 /* graph: the network to use (borrowed), or NULL to build the configuration's. */

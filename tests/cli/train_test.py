@@ -78,6 +78,9 @@ report(run("validate", "diverging").returncode == 0, "and its trace follows the 
 result = must("train", *PLAIN, "--profile", "--out", "profiled")
 parts = dict(re.findall(r"^  ([a-z ,]+?) +\d+\.\d\d +\d+\.\d\d +(\d+\.\d) %$", result.stdout, re.M))
 report(len(parts) == 10 and abs(sum(map(float, parts.values())) - 100) < 1, "--profile: the parts of a run are all of it", (parts, result.stdout))
+start = dict(re.findall(r"^  (settings|data|network and trace|first probing) +(\d+\.\d\d)$", result.stdout, re.M))
+report(len(start) == 4 and float(start["network and trace"]) > 0 and float(start["first probing"]) > 0,
+       "--profile: what goes before the first step", result.stdout)
 rows = re.findall(r"^ +(\d+\.\d\d) +(\d+\.\d\d) +(\d+\.\d) % +(\S+) +(\S+) +(\d+) %  (\S+)  (\w+)", result.stdout, re.M)
 report(abs(sum(float(row[2]) for row in rows) - 100) < 1 + 0.05 * len(rows) and {"conv", "linear"} <= {row[7] for row in rows},
        "and its operations all of the passes", result.stdout)
