@@ -97,7 +97,7 @@ check-full: check        ## check, then the sanitizers and valgrind
 # Benchmarks and the calibration are built with the tests, so that none is found broken on the day it is wanted.
 tests: $(TESTS) $(TEST_TOOLS) $(BENCHES) $(BUILD)/tests/calibrate/calibrate    ## build the test programs without running them
 
-bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
+bench: all $(BENCHES)    ## run the benchmarks and put what they measure into tests/bench/RESULTS.md
 	@tests/bench/run.sh $(BUILD)
 
 calibrate: all $(BUILD)/tests/calibrate/calibrate   ## simulate the tests' error rates and power and rewrite analysis/CALIBRATION.md

@@ -1,6 +1,7 @@
 /* Single convolutions against oneDNN, forward, backward-data and backward-weights, as a Markdown table.
- *   conv_bench [--threads N] [--rounds N] [--method NAME] [--clock wall|cpu] [--bound 0|1] [NAME...]
- * NAME: only shapes whose name contains one of the words. --clock cpu: one thread, processor time, best instead of
+ *   conv_bench [--threads N] [--rounds N] [--method NAME] [--clock wall|cpu] [--bound 0|1] [--simd avx2] [NAME...]
+ * NAME: only shapes whose name contains one of the words. --simd avx2: all sides by AVX2 (PS_SIMD, DNNL_MAX_CPU_ISA,
+ * OPENBLAS_CORETYPE). --clock cpu: one thread, processor time, best instead of
  * median, for a machine that others use.
  *
  * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without
@@ -486,9 +487,30 @@ static void fix_openmp_threads(char **argv, int threads) {
     execv("/proc/self/exe", argv);
 }
 
+/* Libraries choose their kernels as they are loaded. */
+static void hold_to(const char *simd, char **argv) {
+    static const char *const held[][2] = {
+        {"PS_SIMD", "avx2"}, {"DNNL_MAX_CPU_ISA", "AVX2"}, {"OPENBLAS_CORETYPE", "Haswell"}};
+    bool all = true;
+    if (strcmp(simd, "avx2") != 0) die("--simd takes avx2");
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        const char *now = getenv(held[i][0]);
+        all = all && now != NULL && strcmp(now, held[i][1]) == 0;
+        setenv(held[i][0], held[i][1], 1);
+    }
+    if (!all) execv("/proc/self/exe", argv);
+}
+
+static const char *onednn_instructions(void) {
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    bool wide = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    return wide ? "avx512" : (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2 ? "avx2" : "below avx2";
+}
+
 int main(int argc, char **argv) {
     int threads = 0, rounds = 9, first = 1;
     const char *method = NULL;
+    const char *simd = NULL;
     bool bound = true;
     for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
         if (strcmp(argv[first], "--threads") == 0) threads = atoi(argv[first + 1]);
@@ -496,8 +518,12 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[first], "--method") == 0) method = argv[first + 1];
         else if (strcmp(argv[first], "--clock") == 0) cpu_clock = strcmp(argv[first + 1], "cpu") == 0;
         else if (strcmp(argv[first], "--bound") == 0) bound = atoi(argv[first + 1]) != 0;
-        else die("unknown option; use --threads N, --rounds N, --method NAME, --clock wall|cpu, --bound 0|1");
+        else if (strcmp(argv[first], "--simd") == 0) simd = argv[first + 1];
+        else
+            die("unknown option; use --threads N, --rounds N, --method NAME, --clock wall|cpu, --bound 0|1, --simd "
+                "avx2");
     }
+    if (simd != NULL) hold_to(simd, argv);
     if (cpu_clock) threads = 1;
     if (rounds < 1 || rounds > 101) die("--rounds must be 1 to 101");
     ps_threads *pool = NULL;
@@ -508,9 +534,10 @@ int main(int argc, char **argv) {
     dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     const dnnl_version_t *version = dnnl_version();
     double bandwidth = triad_bandwidth(pool);
-    printf("%d threads, %s time, %s; oneDNN %d.%d.%d; sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n",
+    printf("%d threads, %s time, %s; oneDNN %d.%d.%d (%s); sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n",
            ps_threads_count(pool), cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major,
-           version->minor, version->patch, sgemm_rate(2048, 2048, 2048, pool), ps_gemm_library(), bandwidth);
+           version->minor, version->patch, onednn_instructions(), sgemm_rate(2048, 2048, 2048, pool), ps_gemm_library(),
+           bandwidth);
     printf(
         "| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | "
         "of bound |\n");

@@ -6,7 +6,10 @@
  * each, in turn). Each line on stdin is one command; each answers with one line on stdout:
  *   step    milliseconds of one training step (pair: plain and full)
  *   probe   milliseconds of one probing (512 images, batch and evaluation mode)
- *   memory  peak resident megabytes of this process, planned megabytes of the network */
+ *   memory  peak resident megabytes of this process, planned megabytes of the network
+ *   work    one step of `plain` with every operation timed: milliseconds of its convolutions, their GFLOP, GFLOP of all
+ *           operations, GB that all others move at least (run/profile.h) with the update's five streams, and the
+ *           machine's triad in GB/s (kernels/peaks.h, measured once) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,7 @@
 #include "kernels/gemm.h"
 #include "models/model.h"
 #include "probe/probe.h"
+#include "run/profile.h"
 #include "task/task.h"
 
 enum { CLASSES = 10, PROBE_IMAGES = 512, WINDOW = 40 };
@@ -110,6 +114,41 @@ static ps_status run_step(side *s, double *milliseconds) {
     return PS_OK;
 }
 
+static double conv_ms(const ps_net *net) {
+    const ps_graph *graph = ps_net_graph(net);
+    const ps_op_time *time = ps_net_op_times(net);
+    double ms = 0;
+    for (int i = 0; i < graph->count; i++)
+        if (graph->op[i].type->role == PS_ROLE_CONV) ms += (double)(time[i].forward_ns + time[i].backward_ns) * 1e-6;
+    return ms;
+}
+
+/* Parameters, gradients and momenta are read, the first and last written. */
+static double update_bytes(ps_net *net) {
+    double floats = 0;
+    for (int i = 0; i < ps_net_param_count(net); i++)
+        if (ps_net_param(net, i)->learned) floats += 5.0 * (double)ps_net_param(net, i)->count;
+    return floats * sizeof(float);
+}
+
+static ps_status run_work(side *s) {
+    static ps_run_profile profile;
+    double ms, conv = 0, all = 0, bytes = update_bytes(s->net);
+    if (profile.peaks.bytes <= 0) PS_TRY(ps_run_profile_begin(&profile, s->net));
+    double before = conv_ms(s->net);
+    PS_TRY(run_step(s, &ms));
+    const ps_graph *graph = ps_net_graph(s->net);
+    for (int i = 0; i < graph->count; i++) {
+        ps_op_work does = ps_run_profile_op_work(s->net, i);
+        all += does.flops;
+        if (graph->op[i].type->role == PS_ROLE_CONV) conv += does.flops;
+        else bytes += does.bytes;
+    }
+    printf("%.4f %.6f %.6f %.6f %.3f\n", conv_ms(s->net) - before, conv * 1e-9, all * 1e-9, bytes * 1e-9,
+           profile.peaks.bytes * 1e-9);
+    return PS_OK;
+}
+
 static ps_status answer(const char *command, side *plain, side *full) {
     double a = 0, b = 0;
     if (strcmp(command, "step\n") == 0) {
@@ -121,6 +160,8 @@ static ps_status answer(const char *command, side *plain, side *full) {
         uint64_t start = ps_clock_ns();
         PS_TRY(ps_probe_measure(full->probe));
         printf("%.4f\n", (double)(ps_clock_ns() - start) * 1e-6);
+    } else if (strcmp(command, "work\n") == 0 && plain->net != NULL) {
+        PS_TRY(run_work(plain));
     } else if (strcmp(command, "memory\n") == 0) {
         ps_net_memory m = ps_net_memory_use(plain->net != NULL ? plain->net : full->net);
         printf("%.1f %.1f\n", (double)ps_memory_peak_bytes() / 1e6,
