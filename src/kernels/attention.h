@@ -2,8 +2,9 @@
  *     p(i, j) = softmax over j of q(i) . k(j) / sqrt(size),   y(i) = sum over j of p(i, j) v(j).
  * qkv [samples][positions][heads][3][size] holds q, k and v; y is [samples][positions][heads][size].
  *
- * Scores are made for a block of queries of one sample and head at a time, whatever the length, and made again in
- * backward. Dropout multiplies p(i, j) by 0 or 1 / (1 - p): by ps_rng_uniform of the key and the index of the score in
+ * Scores are made for a block of queries of one sample and head at a time, whatever the length. Few positions' weights
+ * are kept for backward; those of many, which would take far more room than y, are made again there. Dropout multiplies
+ * p(i, j) by 0 or 1 / (1 - p): by ps_rng_uniform of the key and the index of the score in
  * [samples][heads][positions][positions], so that backward draws it again. */
 #ifndef PS_KERNELS_ATTENTION_H
 #define PS_KERNELS_ATTENTION_H
@@ -21,7 +22,8 @@ typedef struct {
 } ps_attention;
 
 /* Kept from forward to backward: of every query its largest score and one over the sum of exponentials,
- * [samples][heads][positions][2]. */
+ * [samples][heads][positions][2]; with at most twice as many positions as a head has channels also the weights p before
+ * dropout, [samples][heads][positions][positions]. */
 size_t ps_attention_kept_floats(const ps_attention *a);
 size_t ps_attention_workspace_bytes(const ps_attention *a, int threads);
 

@@ -20,7 +20,8 @@ void PS_SIMD_NAME(ps_map_softmax)(const float *x, size_t rows, size_t c, float *
             most = pick(v > most, v, most);
         }
         for (size_t k = 0; k < c; k++) {
-            vf e = exp_of(load(p + k * BLOCK + r) - most);
+            vf e = load(p + k * BLOCK + r) - most;
+            exp_of(1, &e, &e);
             all += e;
             store(p + k * BLOCK + r, e);
         }

@@ -70,6 +70,18 @@ INLINE void store_part(float *p, vf v, int count) {
 /* yes where the mask is all ones, no where it is zero. */
 INLINE vf pick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 
+/* a > b ? a : b, and a < b ? a : b: where either is no number, b. */
+#if defined(PS_ISA_avx512)
+INLINE vf larger_of(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf smaller_of(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(PS_ISA_avx2)
+INLINE vf larger_of(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf smaller_of(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
+INLINE vf larger_of(vf a, vf b) { return pick(a > b, a, b); }
+INLINE vf smaller_of(vf a, vf b) { return pick(a < b, a, b); }
+#endif
+
 /* count >= LANES: the whole vector; otherwise its first lanes, the others zero. */
 INLINE vf load_upto(const float *p, int count) { return count >= LANES ? load(p) : load_part(p, count); }
 INLINE void store_upto(float *p, vf v, int count) {

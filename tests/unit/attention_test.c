@@ -1,4 +1,4 @@
-/* The attention kernel: blocks of queries against the formula in double. */
+/* The attention kernel and its gradients against the formulas in double. */
 #include "kernels/attention.h"
 
 #include <math.h>
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -29,38 +30,112 @@ static void weights_of(const ps_attention *a, const float *qkv, int sample, int 
     for (int j = 0; j < a->positions; j++) p[j] /= sum;
 }
 
-/* Several blocks of queries, the last one shorter; scores far apart, so that some weights are below any float. */
+typedef struct {
+    ps_attention a;
+    size_t step, count; /* floats of a position of qkv, and of all */
+    float *qkv, *y, *kept, *dy, *dqkv;
+    void *workspace;
+} attention_case;
+
+/* Scores far apart, so that some weights are below any float. */
+static attention_case case_of(ps_attention a) {
+    attention_case c = {.a = a, .step = 3 * (size_t)a.heads * (size_t)a.size};
+    c.count = (size_t)a.samples * (size_t)a.positions * c.step;
+    assert_int_equal(PS_ALLOC(c.count, &c.qkv, "qkv"), PS_OK);
+    assert_int_equal(PS_ALLOC(c.count / 3, &c.y, "y"), PS_OK);
+    assert_int_equal(PS_ALLOC(c.count, &c.dqkv, "dqkv"), PS_OK);
+    assert_int_equal(PS_ALLOC(c.count / 3, &c.dy, "dy"), PS_OK);
+    assert_int_equal(PS_ALLOC(ps_attention_kept_floats(&a), &c.kept, "kept"), PS_OK);
+    assert_int_equal(ps_alloc(ps_attention_workspace_bytes(&a, 1), 1, "workspace", &c.workspace), PS_OK);
+    ps_rng_key key = ps_rng_key_of(3, "qkv");
+    for (size_t i = 0; i < c.count; i++) c.qkv[i] = 4 * ps_rng_normal(key, i);
+    for (size_t i = 0; i < c.count / 3; i++) c.dy[i] = ps_rng_normal(key, c.count + i);
+    ps_attention_forward(&a, c.qkv, c.y, c.kept, c.workspace, NULL);
+    ps_attention_backward(&a, c.qkv, c.y, c.kept, c.dy, c.dqkv, c.workspace, NULL);
+    return c;
+}
+
+static void clear(attention_case *c) {
+    ps_free(c->qkv), ps_free(c->y), ps_free(c->kept), ps_free(c->dy), ps_free(c->dqkv), ps_free(c->workspace);
+}
+
+/* The place of q (0), k (1) or v (2) in qkv, and of a head's output in y. */
+static size_t part_at(const attention_case *c, int sample, int head, int position, int part) {
+    size_t row = (size_t)sample * (size_t)c->a.positions + (size_t)position;
+    return row * c->step + (size_t)(head * 3 + part) * (size_t)c->a.size;
+}
+static size_t output_at(const attention_case *c, int sample, int head, int position) {
+    size_t row = (size_t)sample * (size_t)c->a.positions + (size_t)position;
+    return row * c->step / 3 + (size_t)head * (size_t)c->a.size;
+}
+
+static double product_of(const float *x, const float *y, int size) {
+    double sum = 0;
+    for (int d = 0; d < size; d++) sum += (double)x[d] * (double)y[d];
+    return sum;
+}
+
+static void expect(const char *what, int query, const float *got, const double *wanted, int size, double bound) {
+    for (int d = 0; d < size; d++)
+        if (!(fabs((double)got[d] - wanted[d]) <= bound))
+            fail_msg("%s of %d is %g, not %g", what, query, (double)got[d], wanted[d]);
+}
+
+enum { MOST_POSITIONS = 301, MOST_SIZE = 64 };
+
+/* One head: y, and the gradients of q, k and v by the formula. */
+static void check_head(const attention_case *c, int sample, int head) {
+    int positions = c->a.positions, size = c->a.size;
+    static double p[MOST_POSITIONS], dk[MOST_POSITIONS][MOST_SIZE], dv[MOST_POSITIONS][MOST_SIZE];
+    memset(dk, 0, sizeof dk), memset(dv, 0, sizeof dv);
+    for (int i = 0; i < positions; i++) {
+        double y[MOST_SIZE] = {0}, dq[MOST_SIZE] = {0}, mean = 0;
+        const float *dy = c->dy + output_at(c, sample, head, i), *q = c->qkv + part_at(c, sample, head, i, 0);
+        weights_of(&c->a, c->qkv, sample, head, i, p);
+        for (int j = 0; j < positions; j++) {
+            const float *v = c->qkv + part_at(c, sample, head, j, 2);
+            mean += p[j] * product_of(dy, v, size);
+            for (int d = 0; d < size; d++) y[d] += p[j] * (double)v[d], dv[j][d] += p[j] * (double)dy[d];
+        }
+        for (int j = 0; j < positions; j++) {
+            const float *k = c->qkv + part_at(c, sample, head, j, 1), *v = k + size;
+            double ds = p[j] * (product_of(dy, v, size) - mean) / sqrt((double)size);
+            for (int d = 0; d < size; d++) dq[d] += ds * (double)k[d], dk[j][d] += ds * (double)q[d];
+        }
+        expect("y", i, c->y + output_at(c, sample, head, i), y, size, 1e-4);
+        expect("dq", i, c->dqkv + part_at(c, sample, head, i, 0), dq, size, 1e-3);
+    }
+    for (int j = 0; j < positions; j++) {
+        expect("dk", j, c->dqkv + part_at(c, sample, head, j, 1), dk[j], size, 1e-3);
+        expect("dv", j, c->dqkv + part_at(c, sample, head, j, 2), dv[j], size, 1e-3);
+    }
+}
+
+static void check(ps_attention a) {
+    attention_case c = case_of(a);
+    for (int sample = 0; sample < a.samples; sample++)
+        for (int head = 0; head < a.heads; head++) check_head(&c, sample, head);
+    clear(&c);
+}
+
+/* Several blocks of queries, the last one shorter; weights are made again in backward. */
 static void long_rows_are_weighed_as_in_double(void **state) {
     (void)state;
-    ps_attention a = {.samples = 2, .positions = 301, .heads = 3, .size = 5};
-    size_t step = 45, count = 2 * 301 * step;
-    float *qkv, *y, *kept;
-    double p[301];
-    void *workspace;
-    assert_int_equal(PS_ALLOC(count, &qkv, "qkv"), PS_OK);
-    assert_int_equal(PS_ALLOC(count / 3, &y, "y"), PS_OK);
-    assert_int_equal(PS_ALLOC(ps_attention_kept_floats(&a), &kept, "kept"), PS_OK);
-    assert_int_equal(ps_alloc(ps_attention_workspace_bytes(&a, 1), 1, "workspace", &workspace), PS_OK);
-    ps_rng_key key = ps_rng_key_of(3, "qkv");
-    for (size_t i = 0; i < count; i++) qkv[i] = 4 * ps_rng_normal(key, i);
-    ps_attention_forward(&a, qkv, y, kept, workspace, NULL);
-    for (int sample = 0; sample < 2; sample++)
-        for (int head = 0; head < 3; head++)
-            for (int query = 0; query < 301; query++) {
-                weights_of(&a, qkv, sample, head, query, p);
-                for (int d = 0; d < 5; d++) {
-                    double wanted = 0;
-                    for (int j = 0; j < 301; j++)
-                        wanted += p[j] *
-                                  (double)qkv[((size_t)sample * 301 + (size_t)j) * step + (size_t)(head * 15 + 10 + d)];
-                    double got = (double)y[((size_t)sample * 301 + (size_t)query) * 15 + (size_t)(head * 5 + d)];
-                    if (!(fabs(got - wanted) <= 1e-4)) fail_msg("query %d is %g, not %g", query, got, wanted);
-                }
-            }
-    ps_free(qkv), ps_free(y), ps_free(kept), ps_free(workspace);
+    check((ps_attention){.samples = 2, .positions = 301, .heads = 3, .size = 5});
+}
+
+/* Weights are kept; positions beyond whole vectors: one, some, and so many that they are a vector of their own; several
+ * heads in a task. */
+static void short_rows_are_weighed_as_in_double(void **state) {
+    (void)state;
+    check((ps_attention){.samples = 17, .positions = 65, .heads = 2, .size = 64});
+    check((ps_attention){.samples = 1, .positions = 36, .heads = 3, .size = 24});
+    check((ps_attention){.samples = 2, .positions = 21, .heads = 1, .size = 40});
+    check((ps_attention){.samples = 16, .positions = 3, .heads = 2, .size = 7});
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(long_rows_are_weighed_as_in_double)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_rows_are_weighed_as_in_double),
+                                       cmocka_unit_test(short_rows_are_weighed_as_in_double)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
