@@ -1,13 +1,7 @@
 #include "kernels/attention_simd.h"
 #include "kernels/simd_exp.h"
 
-/* Of pairs of lanes, pairs of pairs and so on: no chain is long. The result stands in every lane. */
-INLINE vf sum_in_each(vf v) {
-#pragma GCC unroll 4
-    for (int round = 0; 1 << round < LANES; round++)
-        v = choose(v, v, lanes_low[round]) + choose(v, v, lanes_high[round]);
-    return v;
-}
+/* The largest, in every lane. */
 INLINE vf most_in_each(vf v) {
 #pragma GCC unroll 4
     for (int round = 0; 1 << round < LANES; round++)

@@ -4,24 +4,24 @@
 #include "kernels/rows_simd.h"
 #include "kernels/simd_vector.h"
 
-INLINE float lanes_sum(vf v) {
-    float lane[LANES], total = 0;
-    store(lane, v);
-    for (int i = 0; i < LANES; i++) total += lane[i];
-    return total;
+INLINE float lanes_sum(vf v) { return sum_in_each(v)[0]; }
+
+INLINE vf add_term(const float *x, vf about, int square, vf sum) {
+    vf d = load(x) - about;
+    return square ? fma_(d, d, sum) : sum + d;
 }
 
 /* Sums over a row of x - mean, or of its square. */
 INLINE float row_sum(const float *x, float mean, size_t c, int square) {
     vf sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)}, about = splat(mean);
-    size_t whole = c / LANES * LANES;
-    for (size_t j = 0; j < whole; j += LANES) {
-        vf d = load(x + j) - about;
-        size_t i = j / LANES % 4;
-        sum[i] = square ? fma_(d, d, sum[i]) : sum[i] + d;
+    size_t j = 0;
+    for (; j + 4 * LANES <= c; j += 4 * LANES) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) sum[i] = add_term(x + j + i * LANES, about, square, sum[i]);
     }
+    for (; j + LANES <= c; j += LANES) sum[0] = add_term(x + j, about, square, sum[0]);
     float total = lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-    for (size_t j = whole; j < c; j++) total += square ? (x[j] - mean) * (x[j] - mean) : x[j] - mean;
+    for (; j < c; j++) total += square ? (x[j] - mean) * (x[j] - mean) : x[j] - mean;
     return total;
 }
 

@@ -155,6 +155,14 @@ INLINE vf sum_lanes(vf v[LANES]) {
     return v[0];
 }
 
+/* Of pairs of lanes, pairs of pairs and so on: no chain is long. The result stands in every lane. */
+INLINE vf sum_in_each(vf v) {
+#pragma GCC unroll 4
+    for (int round = 0; 1 << round < LANES; round++)
+        v = choose(v, v, lanes_low[round]) + choose(v, v, lanes_high[round]);
+    return v;
+}
+
 /* Blocks of `rows` x `vectors` sums held in registers. rows <= 12 and vectors <= 2 are constants at every call, so that
  * the loops unroll. */
 typedef vf sums_block[12][2];
