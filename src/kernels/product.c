@@ -17,7 +17,7 @@ enum {
     SETS = 1024,    /* floats: rows a multiple of 4 KiB apart share cache sets */
     FEW_ROWS = 96,
     LANES_MOST = 16,
-    LARGE_FLOATS = 4 << 20
+    LARGE_FLOATS = 2 << 20
 };
 
 /* What a thread packs into; it stays in its second-level cache. */

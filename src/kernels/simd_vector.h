@@ -3,6 +3,7 @@
 #ifndef PS_KERNELS_SIMD_VECTOR_H
 #define PS_KERNELS_SIMD_VECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(PS_ISA_avx512) || defined(PS_ISA_avx2)
@@ -183,16 +184,24 @@ INLINE void start_block(int rows, int vectors, const float *bias, int channels, 
 /* sum[r][0..vectors) += sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]. */
 INLINE void add_products(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
                          size_t b_step, size_t depth, sums_block sum) {
-    for (size_t i = 0; i < depth; i++, a += depth_step, b += b_step) {
+    /* Three rows to an address (row, row + step and row + 2 step), so that all addresses stay in registers; rows a known
+     * step apart need only one. */
+    bool known = __builtin_constant_p(row_step);
+    int together = known ? rows : 3;
+    const float *at[4] = {a, a + 3 * row_step, a + 6 * row_step, a + 9 * row_step};
+    for (int t = 1; t < 4 && !known; t++) __asm__("" : "+r"(at[t]));
+    for (size_t i = 0; i < depth; i++, b += b_step) {
         vf right[2];
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) right[v] = load(b + v * LANES);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
-            vf left = splat(a[(size_t)r * row_step]);
+            vf left = splat(at[r / together][(size_t)(r % together) * row_step]);
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++) sum[r][v] = fma_(left, right[v], sum[r][v]);
         }
+#pragma GCC unroll 4
+        for (int t = 0; t * together < rows; t++) at[t] += depth_step;
     }
 }
 
