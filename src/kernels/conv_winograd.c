@@ -27,8 +27,8 @@
 #include "kernels/conv_method.h"
 
 enum {
-    TILE_FLOATS = 128 * 1024, /* transformed input of one chunk: half of a megabyte of second-level cache */
-    FEWEST_TILES = 24,        /* but not fewer, since a chunk reads all weights */
+    TILE_FLOATS = 64 * 1024, /* transformed input of one chunk: with weights and products, within a megabyte */
+    FEWEST_TILES = 24,       /* but not fewer, since a chunk reads all weights */
     MOST_TILES = 96,
     CHANNEL_BLOCK = 64, /* of weights transformed at a time, while a panel is multiplied */
     WEIGHT_BLOCK = 16,  /* of weights transformed beforehand: a task */

@@ -327,9 +327,11 @@ INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, i
 }
 #endif
 
-INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, float *v,
-                         size_t step) {
-    int inputs = inputs_of(kind), products = products_of(kind);
+/* Meanwhile what follows is fetched: the inputs that the next tile of the line does not share with this one lie `ahead`
+ * floats on, and the next vector's products a vector on, each in a page of its own. */
+INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, size_t ahead,
+                         float *v, size_t step) {
+    int inputs = inputs_of(kind), products = products_of(kind), shared = inputs - input_step_of(kind);
     vf half[MOST][MOST];
 #pragma GCC unroll 9
     for (int j = 0; j < inputs; j++) {
@@ -339,6 +341,7 @@ INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool sele
             int at = inputs * i + j;
             d[i] = selected ? load_selected(in->from[at] + c, in->winner[at] + c, in->number[at], count)
                             : load_upto(in->from[at] + c, count);
+            if (j >= shared) __builtin_prefetch(in->from[at] + c + ahead);
         }
         input_line(kind, d, out);
 #pragma GCC unroll 9
@@ -349,7 +352,11 @@ INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool sele
         vf out[MOST];
         input_line(kind, half[i], out);
 #pragma GCC unroll 9
-        for (int j = 0; j < products; j++) store(v + (size_t)(products * i + j) * step, out[j]);
+        for (int j = 0; j < products; j++) {
+            float *to = v + (size_t)(products * i + j) * step;
+            store(to, out[j]);
+            __builtin_prefetch(to + LANES, 1);
+        }
     }
 }
 
@@ -368,8 +375,10 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
         if (selected) select_places(map, p, &in);
         float *to = v.data + tile * v.row_step;
         int c = map->columns.first, end = map->columns.end;
-        for (; c + LANES <= end; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, c), v.step);
-        if (c < end) input_vector(kind, &in, selected, c, end - c, to + column_at(&v, c), v.step);
+        size_t ahead = (size_t)input_step_of(kind) * (size_t)map->c;
+        for (; c + LANES <= end; c += LANES)
+            input_vector(kind, &in, selected, c, LANES, ahead, to + column_at(&v, c), v.step);
+        if (c < end) input_vector(kind, &in, selected, c, end - c, ahead, to + column_at(&v, c), v.step);
     }
 }
 
@@ -387,15 +396,18 @@ static void input(const ps_winograd_map *map, const float *x, size_t first, size
     else WITH_CONSTANT_KIND(map->kind, input_tiles, false, map, x, first, count, v)
 }
 
-INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v,
-                            size_t step) {
+INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, size_t ahead,
+                            float *v, size_t step) {
     int products = products_of(kind), size = gradients_of(kind);
     vf half[MOST][4];
 #pragma GCC unroll 4
     for (int j = 0; j < size; j++) {
         vf y[4], out[MOST];
 #pragma GCC unroll 4
-        for (int i = 0; i < size; i++) y[i] = load_upto(from[size * i + j] + k, count);
+        for (int i = 0; i < size; i++) {
+            y[i] = load_upto(from[size * i + j] + k, count);
+            __builtin_prefetch(from[size * i + j] + k + ahead);
+        }
         gradient_line(kind, y, out);
 #pragma GCC unroll 9
         for (int i = 0; i < products; i++) half[i][j] = out[i];
@@ -405,7 +417,11 @@ INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], 
         vf out[MOST];
         gradient_line(kind, half[i], out);
 #pragma GCC unroll 9
-        for (int j = 0; j < products; j++) store(v + (size_t)(products * i + j) * step, out[j]);
+        for (int j = 0; j < products; j++) {
+            float *to = v + (size_t)(products * i + j) * step;
+            store(to, out[j]);
+            __builtin_prefetch(to + LANES, 1);
+        }
     }
 }
 
@@ -425,8 +441,10 @@ INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, co
         }
         float *to = v.data + tile * v.row_step;
         int k = map->rows.first, end = map->rows.end;
-        for (; k + LANES <= end; k += LANES) gradient_vector(kind, from, k, LANES, to + column_at(&v, k), v.step);
-        if (k < end) gradient_vector(kind, from, k, end - k, to + column_at(&v, k), v.step);
+        size_t ahead = (size_t)size * (size_t)map->k;
+        for (; k + LANES <= end; k += LANES)
+            gradient_vector(kind, from, k, LANES, ahead, to + column_at(&v, k), v.step);
+        if (k < end) gradient_vector(kind, from, k, end - k, ahead, to + column_at(&v, k), v.step);
     }
 }
 
