@@ -10,13 +10,31 @@
 
 enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
 
-/* A large block begins with a large page, and asks for such pages as far as whole ones lie inside it: then arithmetic
- * on long arrays waits less for addresses. Where the system has none, small pages do. */
-static void *aligned_block(size_t bytes) {
-    void *block = NULL;
-    if (posix_memalign(&block, bytes < LARGE_BLOCK ? PS_ALIGNMENT : LARGE_PAGE, bytes) != 0) return NULL;
+/* Before a block stands the address of the allocation that it lies in. */
+static void *block_at(char *whole, size_t offset) {
+    char *block = whole + offset;
+    memcpy(block - sizeof whole, &whole, sizeof whole);
+    return block;
+}
+
+/* Ends where the allocation does, so that sanitizers see what reaches beyond. */
+static void *small_block(size_t bytes) {
+    void *whole = NULL;
+    if (posix_memalign(&whole, PS_ALIGNMENT, PS_ALIGNMENT + bytes) != 0) return NULL;
+    memset(whole, 0, PS_ALIGNMENT + bytes);
+    return block_at(whole, PS_ALIGNMENT);
+}
+
+/* Begins with a large page, and asks for such pages as far as whole ones lie inside it: then arithmetic on long arrays
+ * waits less for addresses. Where the system has none, small pages do. calloc knows which memory comes fresh from the
+ * system, and so is zero already: nothing clears that once more, and pages that nobody touches cost nothing. */
+static void *large_block(size_t bytes) {
+    char *whole = calloc(1, bytes + LARGE_PAGE + PS_ALIGNMENT);
+    if (whole == NULL) return NULL;
+    size_t past = ((uintptr_t)whole + PS_ALIGNMENT) % LARGE_PAGE;
+    void *block = block_at(whole, PS_ALIGNMENT + (LARGE_PAGE - past) % LARGE_PAGE);
 #ifdef MADV_HUGEPAGE
-    if (bytes >= LARGE_BLOCK) (void)madvise(block, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    (void)madvise(block, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
     return block;
 }
@@ -24,19 +42,21 @@ static void *aligned_block(size_t bytes) {
 ps_status ps_alloc(size_t count, size_t size, const char *what, void **out) {
     *out = NULL;
     if (count == 0 || size == 0) return PS_OK;
-    if (count > (SIZE_MAX - PS_ALIGNMENT) / size)
+    if (count > (SIZE_MAX - 2 * LARGE_BLOCK) / size)
         return ps_fail(PS_ERR_MEMORY, "%s: %zu x %zu bytes is more than this machine can address", what, count, size);
     size_t bytes = (count * size + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT;
-    void *block = aligned_block(bytes);
-    if (block == NULL)
-        return ps_fail(PS_ERR_MEMORY, "%s: could not allocate %.1f MiB; use a smaller batch, width or input size", what,
-                       (double)bytes / 1048576.0);
-    memset(block, 0, bytes);
-    *out = block;
-    return PS_OK;
+    *out = bytes < LARGE_BLOCK ? small_block(bytes) : large_block(bytes);
+    if (*out != NULL) return PS_OK;
+    return ps_fail(PS_ERR_MEMORY, "%s: could not allocate %.1f MiB; use a smaller batch, width or input size", what,
+                   (double)bytes / 1048576.0);
 }
 
-void ps_free(void *block) { free(block); }
+void ps_free(void *block) {
+    void *whole;
+    if (block == NULL) return;
+    memcpy(&whole, (char *)block - sizeof whole, sizeof whole);
+    free(whole);
+}
 
 ps_status ps_grow(void **array, size_t *capacity, size_t count, size_t size, const char *what) {
     if (count <= *capacity) return PS_OK;

@@ -157,12 +157,17 @@ static void test_large_blocks_begin_with_a_large_page(void **state) {
     (void)state;
     enum { LARGE = 5 << 18, PAGE = 2 << 20 };
     float *block[3];
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(PS_ALLOC(LARGE + 7 * i, &block[i], "zeros"), PS_OK);
-        assert_int_equal((uintptr_t)block[i] % PAGE, 0);
-        for (int at = 0; at < LARGE + 7 * i; at++) assert_true(block[i][at] == 0);
+    for (int turn = 0; turn < 4; turn++) { /* fresh memory, then what was used before */
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(PS_ALLOC(LARGE + 7 * i, &block[i], "zeros"), PS_OK);
+            assert_int_equal((uintptr_t)block[i] % PAGE, 0);
+            for (int at = 0; at < LARGE + 7 * i; at++) {
+                assert_true(block[i][at] == 0);
+                block[i][at] = 1;
+            }
+        }
+        for (int i = 0; i < 3; i++) ps_free(block[i]);
     }
-    for (int i = 0; i < 3; i++) ps_free(block[i]);
 }
 
 static void test_files_are_replaced_whole_or_not_at_all(void **state) {
