@@ -16,6 +16,7 @@ enum {
     PASS_ROWS = 48, /* of a that pass by at a time: what is fetched while their neighbours are multiplied */
     SETS = 1024,    /* floats: rows a multiple of 4 KiB apart share cache sets */
     FEW_ROWS = 96,
+    ONE_BLOCK = 12, /* rows; two without AVX-512 */
     LANES_MOST = 16,
     LARGE_FLOATS = 2 << 20
 };
@@ -46,9 +47,11 @@ static const float *at(const ps_matrix *matrix, size_t row, size_t column) {
 /* Whether a, lying either way, is read as it lies. */
 static bool a_in_place(const ps_product *p) { return (p->a.column == 1 ? p->a.row : p->a.column) % SETS != 0; }
 
-/* Whether rows of b are: whole vectors, for so few rows of a that packing them would not pay. */
+/* Whether rows of b are: whole vectors, for so few rows of a that packing them would not pay. A single block of rows
+ * reads each line of b once, so that it matters not which of them share cache sets. */
 static bool b_in_place(const ps_product *p) {
-    return p->b.column == 1 && p->n % LANES_MOST == 0 && p->m <= FEW_ROWS && p->b.row % SETS != 0;
+    if (p->b.column != 1 || p->n % LANES_MOST != 0) return false;
+    return p->m <= ONE_BLOCK || (p->m <= FEW_ROWS && p->b.row % SETS != 0);
 }
 
 /* Rows of a: a pass of a slice. */

@@ -47,7 +47,7 @@ enum {
 typedef struct {
     const ps_projection *p;
     const float *x, *dy;
-    float *dw, *parts; /* parts: of leaves, or slots of workers; NULL where there is only one leaf */
+    float *dw, *parts; /* parts: of leaves, or slots of workers */
     ps_gradient_cut cut;
     size_t row_blocks, column_blocks, floats; /* floats: of dW */
     size_t slot_row, slot_floats, slots_step; /* of a row of a block, a block, and all those of a worker */
@@ -119,8 +119,7 @@ static void gradient_task(void *context, size_t task, int worker) {
     block b = block_at(run, task % blocks);
     size_t at = b.row * c + b.column;
     if (!run->cut.depth_first) {
-        float *sums = leaves > 1 ? run->parts + task / blocks * run->floats : run->dw;
-        sum_leaf(run, &b, task / blocks, sums + at, c);
+        sum_leaf(run, &b, task / blocks, run->parts + task / blocks * run->floats + at, c);
         return;
     }
     float *slots = run->parts + (size_t)worker * run->slots_step;
@@ -132,14 +131,26 @@ static void gradient_task(void *context, size_t task, int worker) {
         memcpy(run->dw + at + r * c, slots + r * run->slot_row, b.columns * sizeof *slots);
 }
 
+/* One leaf is one product, whose blocks the product itself cuts. */
+static void sum_whole(const ps_projection *p, const float *x, const float *dy, float *dw, ps_threads *threads) {
+    ps_product product = {
+        (size_t)p->k, (size_t)p->c, positions(p), ps_matrix_turned(dy, (size_t)p->k), ps_matrix_rows(x, (size_t)p->c),
+        .c = dw,      (size_t)p->c};
+    ps_product_run(&product, threads);
+}
+
 void ps_projection_sum_weights(const ps_projection *p, const float *x, const float *dy, float *dw, void *workspace,
                                ps_threads *threads) {
     gradient_run run = plan_gradient(p);
     size_t leaves = run.cut.leaves.count;
+    if (leaves == 1) {
+        sum_whole(p, x, dy, dw, threads);
+        return;
+    }
     run.x = x, run.dy = dy, run.dw = dw, run.parts = workspace;
     ps_threads_run(threads, run.row_blocks * run.column_blocks * (run.cut.depth_first ? 1 : leaves), gradient_task,
                    &run);
-    if (!run.cut.depth_first && leaves > 1) {
+    if (!run.cut.depth_first) {
         ps_reduce_floats(run.parts, leaves, run.floats, run.floats, threads);
         memcpy(dw, run.parts, run.floats * sizeof *dw);
     }

@@ -184,8 +184,8 @@ INLINE void start_block(int rows, int vectors, const float *bias, int channels, 
 /* sum[r][0..vectors) += sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]. */
 INLINE void add_products(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
                          size_t b_step, size_t depth, sums_block sum) {
-    /* Three rows to an address (row, row + step and row + 2 step), so that all addresses stay in registers; rows a known
-     * step apart need only one. */
+    /* Three rows to an address (row, row + step and row + 2 step), so that all addresses stay in registers; rows that
+     * lie a known step apart need only one. */
     bool known = __builtin_constant_p(row_step);
     int together = known ? rows : 3;
     const float *at[4] = {a, a + 3 * row_step, a + 6 * row_step, a + 9 * row_step};
