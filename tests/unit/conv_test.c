@@ -205,6 +205,13 @@ static const ps_conv_shape shapes[] = {
     SHAPE3(1, 1, 7, 6, 53, 12, 5, 1, 2, 1, 1),
     SHAPE2(2, 1, 9, 40, 16, 4, 1, 2, 1, 1),
     SHAPE2(1, 12, 9, 53, 1, 3, 1, 1, 1, 1),
+    /* stems by Winograd's tiles: up to four channels and five planes, every padding, one unit and more, edges */
+    SHAPE2(2, 4, 13, 70, 21, 3, 1, 2, 1, 1),
+    SHAPE2(1, 2, 9, 8, 40, 5, 1, 2, 1, 1),
+    SHAPE2(1, 4, 12, 15, 5, 5, 1, 1, 1, 1),
+    SHAPE3(2, 1, 4, 15, 17, 33, 3, 1, 0, 1, 1),
+    SHAPE3(1, 1, 6, 40, 33, 18, 5, 1, 2, 1, 1),
+    {3, 2, 3, 15, 14, 17, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
     SHAPE2(33, 3, 32, 32, 32, 3, 1, 1, 1, 1), /* a target so large that it is fetched ahead */
     {1, 3, 6, 9, 8, 5, 1, 3, 3, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1},
     {1, 3, 6, 9, 8, 5, 3, 1, 3, 2, 1, 1, 1, 0, 1, 1, 1, 1, 1},
@@ -216,6 +223,7 @@ static double error_bound(const char *method, ps_conv_pass pass) {
     if (strcmp(method, "reference") == 0) return 1e-7;
     if (strcmp(method, "depthwise") == 0) return 5e-7;
     if (strcmp(method, "winograd4") == 0) return pass == PS_CONV_BACKWARD_WEIGHTS ? 3e-6 : 6e-6;
+    if (strcmp(method, "stem") == 0) return pass == PS_CONV_BACKWARD_WEIGHTS ? 3e-6 : 1e-6;
     if (strcmp(method, "direct") == 0 || strcmp(method, "lines") == 0) return 4e-6;
     if (strcmp(method, "scatter") == 0) return 5e-7;
     return 2e-6;

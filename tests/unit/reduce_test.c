@@ -283,13 +283,14 @@ static const ps_conv_shape conv_shapes[] = {
     CONV(64, 1, 4, 4, 48, 1, 1, 2, 0, 0, 1),     CONV(12, 1, 7, 8, 12, 1, 3, 1, 0, 1, 12), /* depthwise */
     CONV(12, 1, 7, 8, 18, 1, 5, 2, 0, 2, 3),     CONV(6, 4, 5, 6, 10, 3, 3, 1, 1, 1, 1),   /* in three dimensions */
     CONV(24, 3, 5, 6, 136, 3, 3, 1, 1, 1, 1),    CONV(10, 3, 4, 5, 12, 5, 5, 1, 2, 2, 1),
+    CONV(3, 1, 18, 17, 20, 1, 3, 1, 0, 1, 1),    CONV(1, 5, 14, 16, 18, 3, 3, 1, 1, 1, 1), /* stems */
     CONV(488, 1, 2, 2, 488, 1, 3, 1, 0, 1, 1) /* more than is held at once for every shard */
 };
 
 static void convolutions_sum_alike(void **state) {
     (void)state;
-    static const char *const methods[] = {"winograd4", "lines", "direct", "depthwise", "gemm", "reference"};
-    static const double most_macs[] = {1e10, 3e8, 1.2e9, 1e9, 1.2e9, 2e7}; /* the later ones are slow */
+    static const char *const methods[] = {"winograd4", "stem", "lines", "direct", "depthwise", "gemm", "reference"};
+    static const double most_macs[] = {1e10, 1e10, 3e8, 1.2e9, 1e9, 1.2e9, 2e7}; /* the later ones are slow */
     size_t shapes = sizeof conv_shapes / sizeof *conv_shapes, done = 0;
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (size_t i = 0; i < shapes; i++)
