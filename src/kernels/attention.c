@@ -116,25 +116,16 @@ static size_t at_output(const run *r, const piece *p) {
 
 /* ---- products: one factor is packed once for all that read it ---- */
 
-static const ps_product_kernels *kernels_for(size_t columns) {
-#if defined(__x86_64__)
-    if (ps_simd_half_width(columns)) return ps_product_kernels_of_avx2();
-#else
-    (void)columns;
-#endif
-    return PS_SIMD_SELECT(ps_product_kernels_of)();
-}
-
 static size_t odd_positions(const run *r) { return r->positions % VECTOR <= ODD ? r->positions % VECTOR : 0; }
 
 /* Rows of all positions: factors [size][positions]. */
 static void pack_along_positions(const run *r, const float *rows, size_t step, float *packed) {
     size_t even = r->positions - odd_positions(r);
-    kernels_for(even)->pack_turned(rows, step, r->size, even, packed);
+    ps_product_kernels_for(even)->pack_turned(rows, step, r->size, even, packed);
 }
 
 static void pack_along_channels(const run *r, const float *rows, size_t step, size_t count, float *packed) {
-    kernels_for(r->size)->pack(rows, step, count, r->size, packed);
+    ps_product_kernels_for(r->size)->pack(rows, step, count, r->size, packed);
 }
 
 /* What is fetched while a product is made: the one, then the other. */
@@ -159,7 +150,7 @@ static void multiply_rows(const run *r, const piece *p, const float *a, size_t a
     ps_product_block block = {.a = a, .row_step = a_row, .depth_step = 1, .b = packed, .rows = p->queries};
     block.depth = r->size, block.columns = even, block.c = out, block.c_row = scores_step(r);
     block.next[0] = next.one, block.next[1] = next.other;
-    kernels_for(even)->multiply(&block);
+    ps_product_kernels_for(even)->multiply(&block);
     for (size_t j = even; j < r->positions; j++)
         PS_SIMD_SELECT(ps_attention_dots)(a, a_row, p->queries, b + j * p->step, r->size, out + j, scores_step(r));
 }
@@ -170,7 +161,7 @@ static void multiply_channels(const run *r, ps_matrix a, size_t rows, size_t dep
     ps_product_block block = {.a = a.data, .row_step = a.row, .depth_step = a.column, .b = packed, .rows = rows};
     block.depth = depth, block.columns = r->size, block.c = c, block.c_row = c_row, block.accumulate = accumulate;
     block.next[0] = next.one, block.next[1] = next.other;
-    kernels_for(r->size)->multiply(&block);
+    ps_product_kernels_for(r->size)->multiply(&block);
 }
 
 /* ---- forward ---- */

@@ -31,11 +31,11 @@ static _Thread_local packing_room room;
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
 
-static const ps_product_kernels *kernels_for(size_t n) {
+const ps_product_kernels *ps_product_kernels_for(size_t columns) {
 #if defined(__x86_64__)
-    if (ps_simd_half_width(n)) return ps_product_kernels_of_avx2();
+    if (ps_simd_half_width(columns)) return ps_product_kernels_of_avx2();
 #else
-    (void)n;
+    (void)columns;
 #endif
     return PS_SIMD_SELECT(ps_product_kernels_of)();
 }
@@ -147,7 +147,7 @@ static void start_only(const ps_product *p) {
 }
 
 static void multiply_block(const ps_product *p, bool stream) {
-    const ps_product_kernels *kernels = kernels_for(p->n);
+    const ps_product_kernels *kernels = ps_product_kernels_for(p->n);
     if (p->k == 0) start_only(p);
     for (size_t start = 0; start < p->k; start += DEPTH) multiply_slice(p, kernels, start, stream);
 }

@@ -36,5 +36,7 @@ typedef struct {
 } ps_product_kernels;
 
 PS_SIMD_DECLARE(const ps_product_kernels *, ps_product_kernels_of, void);
+/* For a product of so many columns. product.c. */
+const ps_product_kernels *ps_product_kernels_for(size_t columns);
 
 #endif
