@@ -188,6 +188,8 @@ void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
         print_fact(stream, "Cost of recording", text);
     }
     print_fact(stream, "Recorded by", common_value(content, "producer"));
-    print_fact(stream, "Instruction set", ps_report_identity(content, "machine.simd"));
+    const char *class = ps_report_identity(content, "machine.class");
+    if (*class) print_fact(stream, "Processor class", class);
+    else print_fact(stream, "Instruction set", ps_report_identity(content, "machine.simd"));
     fputs("</dl></section>\n", stream);
 }

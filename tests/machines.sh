@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests as other machines would run them: with the lower instruction sets (PS_SIMD; PS_SIMD_MOST: as if there
-# were no more), and with those of OpenBLAS's kernels that it can run (OPENBLAS_CORETYPE). What it cannot run is reported as skipped, with the reason.
+# were no more, or the second-level cache were small), and with those of OpenBLAS's kernels that it can run (OPENBLAS_CORETYPE). What it cannot run is reported as skipped, with the reason.
 #   tests/machines.sh BUILD_FOLDER [full|reduced]
 # full: all tests at every lower instruction set, those that rest on arithmetic with every kernel. reduced (a few minutes, for CI): the tests below, with
 # settings that cover each instruction set and three kernels. Ends with one line: "N passed, N failed[, N skipped]".
@@ -64,11 +64,12 @@ case "$form" in
     full)
         for level in avx2 base; do run_under '' '' PS_SIMD=$level; done
         run_under '' '' PS_SIMD_MOST=base OPENBLAS_CORETYPE=Prescott
+        run_under "$same" '' PS_SIMD_MOST=avx512-small
         for kernel in Haswell Zen SkylakeX Cooperlake Prescott; do run_under "$same" '' OPENBLAS_CORETYPE=$kernel; done ;;
     reduced)
         run_under '' "$few" PS_SIMD=avx2 OPENBLAS_CORETYPE=Haswell
         run_under '' "$few" PS_SIMD_MOST=base OPENBLAS_CORETYPE=Prescott
-        run_under '' "$few" OPENBLAS_CORETYPE=SkylakeX ;;
+        run_under '' "$few" PS_SIMD_MOST=avx512-small OPENBLAS_CORETYPE=SkylakeX ;;
     *) echo "tests/machines.sh: the form is full or reduced, not $form" >&2; exit 2 ;;
 esac
 if [ "$skipped" = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi

@@ -265,11 +265,11 @@ static const char *machine_text(const ps_trace_header *header, const char *objec
 
 /* Other kernels round otherwise: what looks like a changed training may be another machine. */
 static void say_machines(const comparison *c, char *text, size_t size) {
-    static const char *const objects[] = {NULL, "library"}, *const keys[] = {"simd", "blas"};
-    static const char *const names[] = {"instruction set", "OpenBLAS"};
+    static const char *const objects[] = {NULL, NULL, "library"}, *const keys[] = {"simd", "class", "blas"};
+    static const char *const names[] = {"instruction set", "processor class", "OpenBLAS"};
     bool any = false;
     text[0] = '\0';
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const char *then = machine_text(c->pair.golden.header, objects[i], keys[i]);
         const char *now = machine_text(c->pair.found.header, objects[i], keys[i]);
         if (then[0] == '\0' || now[0] == '\0' || strcmp(then, now) == 0) continue;

@@ -8,7 +8,7 @@
 #include "cli/help.h"
 #include "core/file.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
 
 /* Wherever it stands among a command's words, whatever else is wrong there. */
 static bool asks_for_help(int argc, char **argv) {
@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pager ends in a write error, not in a kill */
     signal(SIGXFSZ, SIG_IGN); /* and so does a file that may not grow */
     ps_gemm_setup();
-    ps_status status = ps_simd_check();
+    ps_status status = ps_processor_check();
     if (status == PS_OK) status = dispatch(argc, argv);
     if (status == PS_OK || status == PS_ERR_CHECK) {
         ps_status flushed = flush_output(); /* that it is lost goes before what it would have said */

@@ -5,8 +5,9 @@
  *   y(n,o,k) = bias(k) + sum over taps t and channels c of  x(n, o * stride - pad + t * dilation, c) * w(k, t, c)
  *   od = (d + 2 pad_d - dilation_d (kd - 1) - 1) / stride_d + 1, and so on; positions outside x count as zero.
  *
- * A plan fixes the method for one shape. The choice is a pure function of the shape and the instruction set (never of
- * the number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe names it. Every method
+ * A plan fixes the method for one shape. The choice is a pure function of the shape and the processor class in use
+ * (processor.h; never of the number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe
+ * names it. Every method
  * keeps its work in chunks by shape and adds the sums over the batch along the batch's tree (parallel/reduce.h).
  *
  * Numerical error, relative L2 against double precision, is stated beside each method and bounded by the tests. */
@@ -30,7 +31,7 @@ typedef struct {
 
 /* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken
  * wherever it can do the pass ("gemm", "reference"): a run can so be repeated with other roundings to see what they do
- * to it (as PS_SIMD does). Of the plain forward method only the plain ones may take the place. */
+ * to it (as PS_SIMD and PS_CLASS do). Of the plain forward method only the plain ones may take the place. */
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape);
 /* Forces a method by name for every pass it supports ("reference", "gemm", "winograd4", ...); for tests and benchmarks.
  * Fails (PS_ERR_USAGE) where it cannot do this shape. */

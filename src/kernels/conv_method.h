@@ -17,7 +17,7 @@ typedef struct ps_conv_method {
      * library promise neither, the fewer multiplications of Winograd's algorithm cost both. */
     bool plain;
     bool adds_bias; /* backward_data takes a bias [c] that it adds to every sum; else that is NULL */
-    /* Estimated time of a pass on one core in nanoseconds, a pure function of shape and instruction set; the plan takes
+    /* Estimated time of a pass on one core in nanoseconds, a pure function of shape and processor class; the plan takes
      * the smallest. Negative: this method cannot do that pass of that shape. */
     double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);
     size_t (*workspace_bytes)(const ps_conv_shape *shape, ps_conv_pass pass, int threads);

@@ -1,12 +1,9 @@
 #include "kernels/simd.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-static ps_simd_level best_level;
-static pthread_once_t found = PTHREAD_ONCE_INIT;
+#include "kernels/processor.h"
 
 static ps_simd_level level_there_is(void) {
 #if defined(__x86_64__)
@@ -20,48 +17,25 @@ static ps_simd_level level_there_is(void) {
     return PS_SIMD_BASE;
 }
 
-/* The level that PS_SIMD names, -1: none. */
-static int level_named(const char *name) {
-    for (int level = PS_SIMD_BASE; level <= PS_SIMD_AVX512; level++)
-        if (strcmp(name, ps_simd_name((ps_simd_level)level)) == 0) return level;
-    return -1;
+bool ps_simd_named(const char *name, ps_simd_level *level) {
+    for (int i = PS_SIMD_BASE; i <= PS_SIMD_AVX512; i++) {
+        *level = (ps_simd_level)i;
+        if (strcmp(name, ps_simd_name(*level)) == 0) return true;
+    }
+    return false;
 }
 
-static ps_simd_level level_of_processor(void) {
-    const char *most = getenv("PS_SIMD_MOST");
-    int level = most != NULL ? level_named(most) : -1;
-    ps_simd_level best = level_there_is();
-    return level >= 0 && level < (int)best ? (ps_simd_level)level : best;
+ps_simd_level ps_simd_most(void) {
+    const char *text = getenv("PS_SIMD_MOST");
+    ps_processor_class class;
+    ps_simd_level most, there_is = level_there_is();
+    if (text == NULL) return there_is;
+    if (ps_processor_named(text, &class)) most = class.simd;
+    else if (!ps_simd_named(text, &most)) return there_is;
+    return most < there_is ? most : there_is;
 }
 
-static void find_level(void) {
-    const char *wanted = getenv("PS_SIMD");
-    int level = wanted != NULL ? level_named(wanted) : -1;
-    best_level = level_of_processor();
-    if (level >= 0 && level < (int)best_level) best_level = (ps_simd_level)level;
-}
-
-ps_status ps_simd_check(void) {
-    const char *wanted = getenv("PS_SIMD");
-    int level = wanted != NULL ? level_named(wanted) : PS_SIMD_BASE;
-    if (level < 0)
-        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: there is no such instruction set; base, avx2 and avx512 are known",
-                       wanted);
-    if (level > (int)level_of_processor())
-        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: this processor has no more than %s; PS_SIMD can only lower the level",
-                       wanted, ps_simd_name(level_of_processor()));
-    return PS_OK;
-}
-
-/* Asked for by every row of some kernels: once it is found, a load is all there is to it. */
-ps_simd_level ps_simd_detect(void) {
-    static atomic_int known; /* level + 1; 0: not yet */
-    int level = atomic_load_explicit(&known, memory_order_acquire);
-    if (level > 0) return (ps_simd_level)(level - 1);
-    pthread_once(&found, find_level);
-    atomic_store_explicit(&known, (int)best_level + 1, memory_order_release);
-    return best_level;
-}
+ps_simd_level ps_simd_detect(void) { return ps_processor_in_use().simd; }
 
 const char *ps_simd_name(ps_simd_level level) {
     switch (level) {

@@ -7,18 +7,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/status.h"
-
 typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
 
-/* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests).
- * PS_SIMD_MOST stands for a processor that has no more than this level: a PS_SIMD above it is refused, as it would be
- * there. */
+/* The level that is used: that of the processor class in use (kernels/processor.h). */
 ps_simd_level ps_simd_detect(void);
-/* Refuses a PS_SIMD that would have no effect: unknown, or above what the processor has. main asks before anything
- * else. */
-ps_status ps_simd_check(void);
+/* The best one of this processor. PS_SIMD_MOST=avx2 in the environment stands for a processor that has no more than
+ * this level, PS_SIMD_MOST=avx2-small for one of this class: what asks for more is refused, as it would be there. */
+ps_simd_level ps_simd_most(void);
 const char *ps_simd_name(ps_simd_level level);
+/* false: no level is called so. */
+bool ps_simd_named(const char *name, ps_simd_level *level);
 /* Whether so many columns of a product are better cut into AVX2's vectors than into those of AVX-512: where these waste
  * more lanes; processors with both run the narrower ones at twice the rate. */
 bool ps_simd_half_width(size_t columns);

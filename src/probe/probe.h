@@ -80,7 +80,7 @@ typedef struct {
     int classes, train_count, probe_count, test_count;
     const ps_probe_data *data; /* NULL: was not looked at */
     const ps_trace_task *task; /* NULL: not said, which means classification */
-    const char *arch, *simd;
+    const char *arch, *simd, *processor_class;
     struct {
         const char *name, *version;
     } library[8]; /* up to the first NULL name */

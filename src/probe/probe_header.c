@@ -89,6 +89,7 @@ static void add_machine(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_begin_object(trace, PS_KEY(HEADER, machine));
     ps_trace_add_text(trace, PS_KEY(MACHINE, arch), run->arch);
     ps_trace_add_text(trace, PS_KEY(MACHINE, simd), run->simd);
+    ps_trace_add_text(trace, PS_KEY(MACHINE, class), run->processor_class);
     ps_trace_begin_object(trace, PS_KEY(MACHINE, library));
     for (size_t i = 0; i < sizeof run->library / sizeof *run->library && run->library[i].name != NULL; i++)
         ps_trace_add_text(trace, run->library[i].name, run->library[i].version);

@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "kernels/processor.h"
 #include "net/checkpoint.h"
 #include "run/directory.h"
 #include "run/session.h"
@@ -46,25 +47,67 @@ cleanup:
     return status;
 }
 
-/* Before the first checkpoint the trace's header has the configuration; a trace without a whole header has nothing that
- * would not be written anew. */
-ps_status ps_run_open_header(const char *path, ps_run_record *record) {
+/* The caller's: cJSON_Delete. NULL: the trace has no whole one. */
+static ps_status read_header(const char *path, cJSON **header) {
     char *line = NULL;
     size_t length = 0;
-    cJSON *header = NULL;
     ps_trace_input *input = NULL;
+    *header = NULL;
     if (!ps_file_exists(path)) return PS_OK;
     PS_TRY(ps_trace_input_open(path, &input));
     ps_status status = ps_trace_input_line(input, &line, &length);
-    if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, &header);
+    if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, header);
+    ps_trace_input_close(input);
+    return status;
+}
+
+/* Before the first checkpoint the trace's header has the configuration; a trace without a whole header has nothing that
+ * would not be written anew. */
+ps_status ps_run_open_header(const char *path, ps_run_record *record) {
+    cJSON *header;
+    ps_status status = read_header(path, &header);
     const char *data = cJSON_GetStringValue(
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, pairing)), "data"));
     snprintf(record->data, sizeof record->data, "%s", data != NULL ? data : "");
     if (status == PS_OK)
         status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, config)), &record->config);
     cJSON_Delete(header);
-    ps_trace_input_close(input);
     return status;
+}
+
+static const char *machine_word(const cJSON *header, const char *key) {
+    const cJSON *machine = cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, machine));
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(machine, key));
+}
+
+/* An older trace says the instruction set alone: the cache is then this machine's. */
+static ps_status class_of(const char *path, const cJSON *header, bool *known, ps_processor_class *class) {
+    const char *name = machine_word(header, PS_KEY(MACHINE, class)),
+               *simd = machine_word(header, PS_KEY(MACHINE, simd));
+    *class = ps_processor_in_use();
+    *known = name != NULL || simd != NULL;
+    if (name != NULL ? ps_processor_named(name, class) : simd == NULL || ps_simd_named(simd, &class->simd))
+        return PS_OK;
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s: the run was begun in the processor class \"%.60s\", which this version does not know; go on with "
+        "the version that began it, or start another run with --out",
+        path, name != NULL ? name : simd);
+}
+
+ps_status ps_run_read_class(const char *path, bool *known, ps_processor_class *class) {
+    cJSON *header;
+    PS_TRY(read_header(path, &header));
+    ps_status status = class_of(path, header, known, class);
+    cJSON_Delete(header);
+    return status;
+}
+
+ps_status ps_run_keep_class(const char *path) {
+    bool known;
+    ps_processor_class class;
+    PS_TRY(ps_run_read_class(path, &known, &class));
+    return known ? ps_processor_use(class, path) : PS_OK;
 }
 
 /* Exactly: cJSON_Compare takes neighbouring numbers for one. */

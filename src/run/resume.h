@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "data/dataset.h"
 #include "graph/graph.h"
+#include "kernels/processor.h"
 #include "run/config.h"
 
 /* What a checkpoint says of the run it belongs to, beside its tensors: how long the trace was and what stood in it, so
@@ -23,6 +24,12 @@ typedef struct {
 ps_status ps_run_open_checkpoint(const char *path, ps_graph **graph, ps_run_record *record, uint64_t *step);
 /* Before the first checkpoint: what the trace's header has of it, which is nothing where the trace has no whole one. */
 ps_status ps_run_open_header(const char *trace_path, ps_run_record *record);
+
+/* The processor class that a trace's header names; known: whether it names one. */
+ps_status ps_run_read_class(const char *trace_path, bool *known, ps_processor_class *class);
+/* Takes that class, if there is one, for what follows in this process; before any plan is made. Refused where this
+ * processor or the environment does not allow it: in another class the rest of the run would be of other bits. */
+ps_status ps_run_keep_class(const char *trace_path);
 
 /* PS_ERR_INPUT with the key that differs between config.json (as one text) and what the run was started with. */
 ps_status ps_run_refuse_edits(const char *directory, const char *config_text, const cJSON *then);

@@ -27,7 +27,7 @@
 #include "core/version.h"
 #include "data/census.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
 #include "probe/reinit.h"
 #include "task/pictures.h"
 #include "trace/trace_records.h"
@@ -133,7 +133,7 @@ static void clear_found(found *f) {
 static ps_status write_header(run *r) {
     const ps_run_config *c = r->config;
     const ps_dataset *data = r->session.dataset;
-    char cjson[32];
+    char cjson[32], class_name[PS_PROCESSOR_NAME];
     ps_pairing pairing;
     ps_trace_arm arm;
     struct utsname system;
@@ -160,6 +160,7 @@ static ps_status write_header(run *r) {
                            .task = &r->session.described,
                            .arch = system.machine,
                            .simd = ps_simd_name(ps_simd_detect()),
+                           .processor_class = ps_processor_name(ps_processor_in_use(), class_name),
                            .library = {{"blas", ps_gemm_library()}, {"cjson", cjson}}};
     for (int i = 0; i < PS_PAIRING_KEYS; i++) {
         header.pairing[i].key = pairing.entry[i].key;
@@ -345,12 +346,13 @@ cleanup:
 /* ---- going on ---- */
 
 /* What is there of the run that is to go on. Killed before the first checkpoint it has nothing to go on from, so it
- * begins anew, with the same configuration. */
+ * begins anew, with the same configuration; in the class it was begun in, either way. */
 static ps_status open_earlier(run *r) {
     PS_TRY(ps_file_exists(r->checkpoint_path)
                ? ps_run_open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
                : ps_run_open_header(r->trace_path, &r->record));
-    return ps_run_refuse_edits(r->options->directory, r->config_text, r->record.config);
+    PS_TRY(ps_run_refuse_edits(r->options->directory, r->config_text, r->record.config));
+    return ps_run_keep_class(r->trace_path);
 }
 
 static ps_status start_resumed(run *r) {

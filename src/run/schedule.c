@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "kernels/processor.h"
 #include "parallel/processors.h"
 #include "core/progress.h"
 #include "core/text.h"
@@ -269,6 +270,25 @@ static ps_status supervise(schedule *s) {
     return PS_OK;
 }
 
+/* Runs that have yet to begin do so in the class of those that have, where this processor can: an experiment that is
+ * carried on elsewhere compares like with like. Those that go on have their own class. */
+static ps_status follow_class(const schedule *s) {
+    bool all_done = true;
+    for (int i = 0; i < s->experiment->runs; i++) all_done &= s->phase[i] == DONE;
+    for (int i = 0; i < s->experiment->runs && !all_done; i++) {
+        char *trace = NULL;
+        bool known = false;
+        ps_processor_class class = ps_processor_in_use();
+        if (s->options->force || !started_before(&s->experiment->run[i])) continue;
+        ps_status status = ps_trace_find(s->experiment->run[i].directory, &trace);
+        if (status == PS_OK) status = ps_run_read_class(trace, &known, &class);
+        if (status == PS_OK && known && ps_processor_can_use(class)) status = ps_processor_use(class, trace);
+        free(trace);
+        if (status != PS_OK || known) return status;
+    }
+    return PS_OK;
+}
+
 ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_options *options) {
     size_t runs = (size_t)experiment->runs, bytes = runs * sizeof(report);
     schedule s = {.experiment = experiment, .options = options};
@@ -281,6 +301,7 @@ ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_opt
     PS_TRY_CLEANUP(PS_ALLOC(runs, &s.phase, "schedule"));
     PS_TRY_CLEANUP(PS_ALLOC(runs, &s.child, "schedule"));
     for (int i = 0; i < experiment->runs; i++) PS_TRY_CLEANUP(look(&s, i));
+    PS_TRY_CLEANUP(follow_class(&s));
     status = supervise(&s);
 cleanup:
     munmap(s.report, bytes);

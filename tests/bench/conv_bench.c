@@ -28,7 +28,7 @@
 #include "kernels/conv.h"
 #include "kernels/conv_method.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
 
 typedef struct {
     const char *name;
@@ -533,11 +533,12 @@ int main(int argc, char **argv) {
     dnnl_engine_create(&engine, dnnl_cpu, 0);
     dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     const dnnl_version_t *version = dnnl_version();
+    char class[PS_PROCESSOR_NAME];
     double bandwidth = triad_bandwidth(pool);
     printf("%d threads, %s time, %s; oneDNN %d.%d.%d (%s); sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n",
-           ps_threads_count(pool), cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major,
-           version->minor, version->patch, onednn_instructions(), sgemm_rate(2048, 2048, 2048, pool), ps_gemm_library(),
-           bandwidth);
+           ps_threads_count(pool), cpu_clock ? "processor" : "wall", ps_processor_name(ps_processor_in_use(), class),
+           version->major, version->minor, version->patch, onednn_instructions(), sgemm_rate(2048, 2048, 2048, pool),
+           ps_gemm_library(), bandwidth);
     printf(
         "| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | "
         "of bound |\n");

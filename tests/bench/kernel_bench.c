@@ -25,7 +25,7 @@
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip.h"
 #include "kernels/resize.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
 #include "kernels/update.h"
 
 enum { MOST_ROUNDS = 201, MOST_ROWS = 32, ARRAYS = 8 };
@@ -518,8 +518,9 @@ int main(int argc, char **argv) {
         ps_rng_key key = ps_rng_key_of(1, "kernel_bench");
         for (size_t j = 0; j < m.elements; j++) m.array[i][j] = 0.1f * ps_rng_normal(key, j & 0xffff);
     }
+    char class[PS_PROCESSOR_NAME];
     printf("%d thread%s, %s, medians of %d rounds, %s time\n", m.threads, m.threads == 1 ? "" : "s",
-           ps_simd_name(ps_simd_detect()), m.rounds, m.cpu_clock ? "processor" : "wall");
+           ps_processor_name(ps_processor_in_use(), class), m.rounds, m.cpu_clock ? "processor" : "wall");
     if (wanted(argc, argv, "norm")) bench_norm(&m);
     if (wanted(argc, argv, "instance")) bench_instance(&m);
     if (wanted(argc, argv, "update")) bench_update(&m);

@@ -205,7 +205,7 @@ result = run("diagnose", "odd.safetensors", "--model", "plain9")
 report(result.returncode == 2 and "JSON" not in result.stderr, "weights are not taken for JSON by their first two bytes", result.stderr)
 
 # ---- the environment ----
-for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CONV", "gem", ("gemm", "reference"))):
+for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CLASS", "avx2", ("as in avx2-small",)), ("PS_CONV", "gem", ("gemm", "reference"))):
     train(f"{variable}={value}", [], f"{variable}={value}: there is no such", *words, env={**os.environ, variable: value})
 
 train("an instruction set above what there is", [], "PS_SIMD=avx2", "no more than base", env={**os.environ, "PS_SIMD_MOST": "base", "PS_SIMD": "avx2"})

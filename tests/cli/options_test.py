@@ -31,9 +31,9 @@ RUNS = ["train", "experiment"]
 SAYS = {
     "src/run/session.c": {"data": LOOKS, "fork": RUNS, "init": RUNS, "": RUNS + WEIGHTS}, "src/run/network.c": RUNS + WEIGHTS + ["inspect"],
     **{"src/models/%s.c" % family: RUNS + WEIGHTS + ["inspect"] for family in ("transformer", "builder", "nnunet", "vnet")}, "src/run/subject.c": WEIGHTS,
-    "src/run/run.c": ["train"], "src/run/settle.c": ["train", "experiment"], "src/run/planned.c": RUNS, "src/run/resume.c": ["train"], "src/run/directory.c": ["train"], "src/measure/compensation.c": ["compensation"], "src/measure/spectrum.c": ["spectrum"],
+    "src/run/run.c": ["train"], "src/run/settle.c": ["train", "experiment"], "src/run/planned.c": RUNS, "src/run/resume.c": RUNS, "src/run/directory.c": ["train"], "src/measure/compensation.c": ["compensation"], "src/measure/spectrum.c": ["spectrum"],
     "src/measure/predict.c": ["predict"], "src/run/images.c": ["predict"], "src/measure/ranks.c": ["ranks"], "src/measure/measurement.c": ["compensation", "spectrum", "ranks"], "src/run/experiment.c": ["experiment"],
-    "src/run/schedule.c": ["experiment"], "src/parallel/threads.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
+    "src/run/schedule.c": ["experiment"], "src/kernels/processor.c": RUNS, "src/parallel/threads.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
     "src/data/dataset.c": RUNS + LOOKS, "src/data/choice.c": RUNS + LOOKS, "src/data/source.c": RUNS + LOOKS, "src/data/loader.c": RUNS + LOOKS, "src/probe/plant.c": RUNS + ["plant"],
     "src/probe/plant_combine.c": RUNS + ["plant"], "src/probe/plant_near_miss.c": RUNS + ["plant"], "src/probe/record.c": RUNS, "src/watch/screen.c": ["watch"],
     **{"src/trace/%s.c" % file: ["import"] for file in ("scalar_table", "scalar_json", "imported")},

@@ -74,7 +74,7 @@ def must(*arguments, **options):
 
 
 def levels():
-    """The instruction sets that the program can run here, the least first: what it refuses is not there (PS_SIMD_MOST counts, too)."""
+    """The instruction sets that the program can run here, the least first: what it refuses is not there (PS_SIMD_MOST and PS_CLASS count, too)."""
     return [level for level in ("base", "avx2", "avx512") if run("--version", env={**os.environ, "PS_SIMD": level}).returncode == 0]
 
 

@@ -9,7 +9,7 @@
 
 #include "core/rng.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
 
 static void *exact(size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
@@ -92,11 +92,12 @@ void kt_assert_near_at(double got, double want, double tolerance, const char *fi
     _fail(file, line);
 }
 
-static int run_at(const char *program, const char *level) {
+static int run_in(const char *program, ps_processor_class class) {
+    char name[PS_PROCESSOR_NAME];
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        setenv("PS_SIMD", level, 1);
+        setenv("PS_CLASS", ps_processor_name(class, name), 1);
         execl(program, program, (char *)NULL);
         _exit(127);
     }
@@ -104,13 +105,14 @@ static int run_at(const char *program, const char *level) {
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-int kt_run_lower_levels(const char *program) {
+int kt_run_other_classes(const char *program) {
+    ps_processor_class own = ps_processor_in_use(), other = own;
     int failures = 0;
     ps_gemm_setup();
-    if (getenv("PS_SIMD") != NULL) return 0;
-    for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++)
-        failures += run_at(program, ps_simd_name(level));
-    return failures;
+    if (getenv("PS_SIMD") != NULL || getenv("PS_CLASS") != NULL) return 0;
+    for (other.simd = PS_SIMD_BASE; other.simd < own.simd; other.simd++) failures += run_in(program, other);
+    other.large_cache = !own.large_cache;
+    return failures + run_in(program, other);
 }
 
 int kt_end(void **state) {

@@ -41,9 +41,12 @@ void kt_assert_near_at(double got, double want, double tolerance, const char *fi
 #define kt_assert_near(got, want, tolerance) kt_assert_near_at(got, want, tolerance, __FILE__, __LINE__)
 #define kt_assert_same_bits(a, b, count) assert_memory_equal(a, b, (count) * sizeof *(a))
 
-/* Runs `tests` here and, unless PS_SIMD is set already, once more in a child for every lower instruction set. */
-#define kt_main(program, tests) (kt_run_lower_levels(program) + cmocka_run_group_tests(tests, NULL, kt_end))
-int kt_run_lower_levels(const char *program);
+/* Runs `tests` here and, unless PS_SIMD or PS_CLASS is set already, once more in a child for every other processor
+ * class of kt_run_other_classes. */
+#define kt_main(program, tests) (kt_run_other_classes(program) + cmocka_run_group_tests(tests, NULL, kt_end))
+/* Runs this program again with every lower instruction set, and as if the second-level cache were of the other size;
+ * its TAP lines are part of ours. Returns the number of failures. */
+int kt_run_other_classes(const char *program);
 int kt_end(void **state);
 
 #endif

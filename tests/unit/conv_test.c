@@ -1,5 +1,5 @@
-/* Every convolution method against a naive double-precision reference, at every instruction set this machine has: the
- * program runs itself once per level with PS_SIMD set. */
+/* Every convolution method against a naive double-precision reference, in every processor class of
+ * kt_run_other_classes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -19,7 +17,8 @@
 #include "kernels/conv.h"
 #include "kernels/conv_method.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/processor.h"
+#include "tests/lib/kernel_test.h"
 
 static const ps_conv_method *const methods[] = {
 #define PS_CONV_METHOD(name) &ps_conv_method_##name,
@@ -402,9 +401,11 @@ static void every_method_agrees_with_the_naive_reference(void **state) {
         fixture_free(&f);
     }
     ps_threads_destroy(pool);
+    char class[PS_PROCESSOR_NAME];
+    ps_processor_name(ps_processor_in_use(), class);
     for (int i = 0; i < METHODS; i++) {
         print_message("# %-10s worst relative error: forward %.1e, backward-data %.1e, backward-weights %.1e (%s)\n",
-                      methods[i]->name, worst[i][0], worst[i][1], worst[i][2], ps_simd_name(ps_simd_detect()));
+                      methods[i]->name, worst[i][0], worst[i][1], worst[i][2], class);
     }
     assert_int_equal(wrong, 0);
 }
@@ -562,27 +563,9 @@ static void products_of_every_kind_are_right(void **state) {
     ps_free(a), ps_free(b), ps_free(base), ps_free(c);
 }
 
-/* Runs this program again at a lower level; its TAP lines are part of ours. */
-static int run_at(const char *program, const char *level) {
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        setenv("PS_SIMD", level, 1);
-        execl(program, program, (char *)NULL);
-        _exit(127);
-    }
-    int status = 0;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 int main(int argc, char **argv) {
     (void)argc;
-    int failures = 0;
-    ps_gemm_setup();
-    if (getenv("PS_SIMD") == NULL) {
-        for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++)
-            failures += run_at(argv[0], ps_simd_name(level));
-    }
+    int failures = kt_run_other_classes(argv[0]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_agrees_with_the_naive_reference),
         cmocka_unit_test(the_plan_is_right_for_every_shape),
