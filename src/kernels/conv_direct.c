@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "kernels/conv_method.h"
+#include "kernels/processor.h"
 
 enum {
     MATRIX_FLOATS = 64 * 1024, /* gathered range: 256 KiB */
+    SMALL_MATRIX_FLOATS = 32 * 1024,
     FEWEST_ROWS = 24,
     MOST_LEAVES = 16,        /* sums of the weight gradient that are held at once */
     LEAVES_FLOATS = 4 << 20, /* and the room they may take together: 16 MiB */
@@ -46,7 +48,7 @@ static const ps_direct_kernels *kernels_for(int vector_channels) {
 static void set_range(direct_job *job) {
     /* A vector more than the row is written by the gathering; one cache line more keeps rows off each other's sets. */
     job->row_step = job->sweep.in_place ? (size_t)job->sweep.source_channels : round_up(job->sweep.depth, 16) + 16;
-    job->range = MATRIX_FLOATS / job->row_step;
+    job->range = ps_processor_choose(MATRIX_FLOATS, SMALL_MATRIX_FLOATS) / job->row_step;
     if (job->range < FEWEST_ROWS) job->range = FEWEST_ROWS;
     if (job->range > PS_DIRECT_RANGE) job->range = PS_DIRECT_RANGE;
     job->matrix_worker = job->sweep.in_place ? 0 : round_up(job->range * job->row_step, 16);

@@ -8,12 +8,14 @@
 
 #include "kernels/conv_method.h"
 #include "kernels/gemm.h"
+#include "kernels/processor.h"
 
 enum {
-    COLUMN_FLOATS = 96 * 1024, /* of one copied range: 384 KiB, most of a half-megabyte second-level cache */
-    MOST_LEAVES = 16,          /* sums of the weight gradient that are held at once */
-    LEAVES_FLOATS = 8 << 20,   /* and the room they may take together: 32 MiB */
-    BLOCK_FLOATS = 1 << 18     /* of a block of the gradient that is summed depth first: 1 MiB */
+    COLUMN_FLOATS = 96 * 1024, /* of one copied range: 384 KiB */
+    SMALL_COLUMN_FLOATS = 32 * 1024,
+    MOST_LEAVES = 16,        /* sums of the weight gradient that are held at once */
+    LEAVES_FLOATS = 8 << 20, /* and the room they may take together: 32 MiB */
+    BLOCK_FLOATS = 1 << 18   /* of a block of the gradient that is summed depth first: 1 MiB */
 };
 
 /* Sizes used everywhere below. */
@@ -37,7 +39,7 @@ static layout layout_of(const ps_conv_shape *s) {
     l.kg = s->k / s->groups;
     l.row = ps_conv_taps(s) * (size_t)l.cg;
     l.positions = ps_conv_out_positions(s);
-    l.range = COLUMN_FLOATS / l.row;
+    l.range = ps_processor_choose(COLUMN_FLOATS, SMALL_COLUMN_FLOATS) / l.row;
     if (l.range < 16) l.range = 16;
     if (l.range > 4096) l.range = 4096;
     if (l.range > l.positions) l.range = l.positions;

@@ -14,24 +14,27 @@
 
 #include "kernels/conv_direct.h"
 #include "kernels/conv_method.h"
+#include "kernels/processor.h"
 
 enum {
     RUN_POSITIONS = 192,       /* of a chunk, so that packed weights are read from the nearest cache many times */
     NEAR_POSITIONS = 512,      /* where these are few: longer, so that fewer lines are copied twice */
     NEAR_UNITS = 64,           /* of such a length that must be left for the threads */
     BUFFER_FLOATS = 64 * 1024, /* copied lines of a chunk: 256 KiB */
+    SMALL_BUFFER_FLOATS = 32 * 1024,
     MOST_BUFFER = 1 << 20,     /* and of a single target line; beyond it the method declines */
     DEPTH_BLOCK = 384,         /* rows of packed weights used together: 48 KiB */
     MOST_LEAVES = 16,          /* sums of the weight gradient that are held at once */
     LEAVES_FLOATS = 4 << 20,   /* and the room they may take together: 16 MiB */
     GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
     STRIPE_FLOATS = 96 * 1024, /* of source and dy that trimmed sums of a leaf run over together: 384 KiB */
-    NEAR_FLOATS = 4096,        /* 16 KiB, of packed weights beside which lines have room in the nearest cache */
-    FAR_FLOATS = 1 << 20,      /* of the target that no second-level cache holds */
-    MOST_AHEAD = 256,          /* channels of a target whose units may be fetched ahead */
-    UNITS_AHEAD = 8,           /* units of a task where they are */
-    LEAST_TRIMMED = 8,         /* channels of a tap that are worth a block of their own */
-    FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few such sums */
+    SMALL_STRIPE_FLOATS = 32 * 1024,
+    NEAR_FLOATS = 4096,   /* 16 KiB, of packed weights beside which lines have room in the nearest cache */
+    FAR_FLOATS = 1 << 20, /* of the target that no second-level cache holds */
+    MOST_AHEAD = 256,     /* channels of a target whose units may be fetched ahead */
+    UNITS_AHEAD = 8,      /* units of a task where they are */
+    LEAST_TRIMMED = 8,    /* channels of a tap that are worth a block of their own */
+    FILTER_BLOCK = 64     /* filters of a task of the weight gradient where there are few such sums */
 };
 
 typedef struct {
@@ -120,7 +123,8 @@ static void cut_units(lines_job *job, size_t positions) {
     job->run = positions / job->piece;
     if (job->run > height) job->run = height;
     if (job->run < 1) job->run = 1;
-    while (job->copied && job->run > 1 && buffer_of(job, job->run) > BUFFER_FLOATS) job->run--;
+    size_t room = ps_processor_choose(BUFFER_FLOATS, SMALL_BUFFER_FLOATS);
+    while (job->copied && job->run > 1 && buffer_of(job, job->run) > room) job->run--;
     job->runs = ps_threads_chunks(height, job->run);
     job->run = (height + job->runs - 1) / job->runs;
     job->units = (size_t)s->n * (size_t)s->d.count * job->runs * job->pieces;
@@ -597,7 +601,8 @@ static void trimmed_leaf(const lines_job *job, size_t begin, size_t end, size_t 
                          float *part) {
     const ps_conv_sweep *s = &job->sweep;
     size_t positions = job->run * job->piece, floats = positions * (size_t)(s->source_channels + s->target_channels);
-    size_t stripe = STRIPE_FLOATS / floats > 1 ? STRIPE_FLOATS / floats : 1;
+    size_t stripe = ps_processor_choose(STRIPE_FLOATS, SMALL_STRIPE_FLOATS) / floats;
+    if (stripe < 1) stripe = 1;
     for (size_t first = begin; first < end; first += stripe)
         outer_stripe(job, first, end - first < stripe ? end : first + stripe, first_panel, last_panel, part,
                      first > begin);

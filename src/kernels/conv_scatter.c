@@ -9,14 +9,16 @@
 #include <string.h>
 
 #include "kernels/conv_method.h"
+#include "kernels/processor.h"
 
 enum {
     RUN_POSITIONS = 128, /* of dy turned at once */
     WANTED_UNITS = 16,
     EDGE_LINES = 4, /* a unit is at least this many times as high as the taps reach beyond it */
     MOST_CHANNELS = 16,
-    BOX_FLOATS = 256 * 1024,    /* of a unit's sums: 1 MiB; larger ones are left to other methods */
-    PRODUCT_FLOATS = 256 * 1024 /* of the products of a run, likewise */
+    BOX_FLOATS = 256 * 1024,     /* of a unit's sums: 1 MiB; larger ones are left to other methods */
+    PRODUCT_FLOATS = 256 * 1024, /* of the products of a run, likewise */
+    SMALL_FLOATS = 64 * 1024     /* of either, where a second-level cache is small */
 };
 
 typedef struct {
@@ -169,7 +171,8 @@ static size_t scatter_workspace(const ps_conv_shape *s, ps_conv_pass pass, int t
 static double scatter_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (pass != PS_CONV_BACKWARD_DATA || s->groups > 1 || s->c > MOST_CHANNELS) return -1.0;
     scatter_job job = plan_scatter(s);
-    if (job.box > BOX_FLOATS || job.products + job.turned > PRODUCT_FLOATS) return -1.0;
+    if (job.box > ps_processor_choose(BOX_FLOATS, SMALL_FLOATS)) return -1.0;
+    if (job.products + job.turned > ps_processor_choose(PRODUCT_FLOATS, SMALL_FLOATS)) return -1.0;
     double positions = (double)ps_conv_out_positions(s), row = (double)job.row;
     return 1500.0 + ps_conv_macs(s) / 85.0 + positions * (0.4 * row + 0.25 * s->k);
 }

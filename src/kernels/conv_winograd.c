@@ -25,10 +25,13 @@
 #include <string.h>
 
 #include "kernels/conv_method.h"
+#include "kernels/processor.h"
 
 enum {
-    TILE_FLOATS = 64 * 1024, /* transformed input of one chunk: with weights and products, within a megabyte */
-    FEWEST_TILES = 24,       /* but not fewer, since a chunk reads all weights */
+    TILE_FLOATS = 64 * 1024,       /* transformed input of one chunk: with weights and products, within a megabyte */
+    SMALL_TILE_FLOATS = 32 * 1024, /* half of 256 KB, which hold no weights beside them */
+    FEWEST_TILES = 24,             /* but not fewer, since a chunk reads all weights */
+    SMALL_FEWEST_TILES = 12,
     MOST_TILES = 96,
     CHANNEL_BLOCK = 64, /* of weights transformed at a time, while a panel is multiplied */
     WEIGHT_BLOCK = 16,  /* of weights transformed beforehand: a task */
@@ -38,10 +41,12 @@ enum {
     GROUPS = 16,      /* most groups of tiles of backward-weights */
     FILTERS_PER_TASK = 4,
     FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
+    SMALL_FILTER_BLOCK = 32,
     MANY_PRODUCTS = 96 * 96,
-    WORTH_TWO = 1 << 14,        /* tiles x columns x rows of a task worth sharing: some ten microseconds */
-    OWN_THREADS = 4,            /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
-    SLAB_FLOATS = 192 * 1024,   /* 3D: transformed slices of a slab of the output, and its products */
+    WORTH_TWO = 1 << 14,      /* tiles x columns x rows of a task worth sharing: some ten microseconds */
+    OWN_THREADS = 4,          /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
+    SLAB_FLOATS = 192 * 1024, /* 3D: transformed slices of a slab of the output, and its products */
+    SMALL_SLAB_FLOATS = 48 * 1024,
     SLAB_TILES = 8,             /* of a plane in a slab, where there are as many */
     COLUMN_FLOATS = 256 * 1024, /* 3D: transformed columns of x and dy of a step of backward-weights */
     OWN_WEIGHTS_TILES =
@@ -226,9 +231,13 @@ static size_t even_chunks(size_t chunks, size_t tiles, size_t work) {
     return chunks + chunks % 2;
 }
 
+/* As many tiles as the second-level cache has room for, transformed. Where those are too few, more of them: they lie
+ * beyond the cache in any case, and the weights are then read more seldom. The choice of the method does not ask which
+ * it is: other methods read all weights for each of their chunks, too. */
 static size_t chunks_of(const ps_winograd_map *map) {
-    size_t tiles = map->tiles, each = TILE_FLOATS / (ps_winograd_products(map->kind) * padded(map->depth));
-    if (each < FEWEST_TILES) each = FEWEST_TILES;
+    size_t tiles = map->tiles, tile = ps_winograd_products(map->kind) * padded(map->depth);
+    size_t each = ps_processor_choose(TILE_FLOATS, SMALL_TILE_FLOATS) / tile;
+    if (each < ps_processor_choose(FEWEST_TILES, SMALL_FEWEST_TILES)) each = FEWEST_TILES;
     if (each > MOST_TILES) each = MOST_TILES;
     return even_chunks(ps_threads_chunks(tiles, each), tiles, tiles * map->depth * (size_t)map->k);
 }
@@ -243,7 +252,7 @@ static void plan_slabs(winograd_job *job, size_t *slices, size_t *positions) {
         *slices = ((depth - 1) * (size_t)map->down_d + (size_t)map->kd - 1) / (size_t)map->up_d + 1;
         if (*slices > (size_t)map->d) *slices = (size_t)map->d;
         size_t column = ps_winograd_products(map->kind) * (*slices * row_of((size_t)map->c) + depth * job->panel);
-        tiles = SLAB_FLOATS / column;
+        tiles = ps_processor_choose(SLAB_FLOATS, SMALL_SLAB_FLOATS) / column;
         if (tiles >= SLAB_TILES || tiles >= job->plane || depth == 1) break;
     }
     job->plane_pieces = ps_threads_chunks(job->plane, tiles > 1 ? tiles : 1);
@@ -545,7 +554,7 @@ static size_t input_tiles_at(const ps_winograd_map *map, size_t tiles) {
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
-    job->filter_blocks = ps_threads_chunks(k, FILTER_BLOCK);
+    job->filter_blocks = ps_threads_chunks(k, ps_processor_choose(FILTER_BLOCK, SMALL_FILTER_BLOCK));
     job->filter_block = (int)round_up(ps_threads_chunks(k, job->filter_blocks), 16);
     job->filter_blocks = ps_threads_chunks(k, (size_t)job->filter_block);
     job->channel_blocks = ps_threads_chunks((size_t)map->c, panel);
@@ -562,6 +571,8 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
                job->rounds == 1 ? (size_t)threads : tasks);
 }
 
+/* A step reads and writes the products of all weights, which few caches hold beside its tiles: it is as long in either
+ * class. */
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t tiles = ps_reduce_batch(map->tiles),

@@ -3,11 +3,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/processor.h"
 #include "kernels/product_simd.h"
 
 enum {
-    DEPTH = 512,         /* of a slice of k */
-    BLOCK_COLUMNS = 128, /* of c in a task: its packed slice of b takes 256 KiB */
+    DEPTH = 512, /* of a slice of k */
+    SMALL_DEPTH = 256,
+    BLOCK_COLUMNS = 128, /* of c in a task: its packed slice of b takes 256 KiB, of the smaller depth 128 */
     BLOCK_ROWS = 240,    /* and fewest rows, for which that is packed anew */
     MOST_ROWS = 960,
     TASKS = 16, /* blocks are made large as long as there are so many, that threads end together */
@@ -29,6 +31,10 @@ typedef struct {
 static _Thread_local packing_room room;
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+/* How deep the slice is that starts there. */
+static size_t depth_at(const ps_product *p, size_t start) {
+    return smaller(ps_processor_choose(DEPTH, SMALL_DEPTH), p->k - start);
+}
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
 
 const ps_product_kernels *ps_product_kernels_for(size_t columns) {
@@ -70,7 +76,7 @@ static pass pass_after(const ps_product *p, const pass *now) {
     next.first += now->rows, next.rows = smaller(PASS_ROWS, p->m - next.first);
     if (next.rows > 0 || now->start + now->depth >= p->k) return next;
     next.first = 0, next.rows = smaller(PASS_ROWS, p->m);
-    next.start += now->depth, next.depth = smaller(DEPTH, p->k - next.start);
+    next.start += now->depth, next.depth = depth_at(p, next.start);
     return next;
 }
 
@@ -88,7 +94,7 @@ static ps_product_next slice_to_come(const ps_product *p, const pass *now) {
     const ps_matrix *b = &p->b;
     size_t start = now->start + now->depth, end = now->first + now->rows;
     if (start >= p->k) return (ps_product_next){0};
-    size_t depth = smaller(DEPTH, p->k - start), lines = b->column == 1 ? depth : p->n;
+    size_t depth = depth_at(p, start), lines = b->column == 1 ? depth : p->n;
     size_t first = lines * now->first / p->m, last = lines * end / p->m;
     return b->column == 1 ? lines_at(at(b, start + first, 0), last - first, p->n, b->row)
                           : lines_at(at(b, start, first), last - first, depth, b->column);
@@ -122,7 +128,7 @@ static void find_slice(const ps_product *p, const ps_product_kernels *kernels, s
 
 /* One slice's products, all rows of the task passing by. */
 static void multiply_slice(const ps_product *p, const ps_product_kernels *kernels, size_t start, bool stream) {
-    pass now = {.start = start, .depth = smaller(DEPTH, p->k - start)};
+    pass now = {.start = start, .depth = depth_at(p, start)};
     ps_product_block block = {.depth = now.depth, .columns = p->n, .c_row = p->c_row};
     find_slice(p, kernels, start, now.depth, &block);
     block.accumulate = p->accumulate || start > 0;
@@ -149,7 +155,7 @@ static void start_only(const ps_product *p) {
 static void multiply_block(const ps_product *p, bool stream) {
     const ps_product_kernels *kernels = ps_product_kernels_for(p->n);
     if (p->k == 0) start_only(p);
-    for (size_t start = 0; start < p->k; start += DEPTH) multiply_slice(p, kernels, start, stream);
+    for (size_t start = 0; start < p->k; start += depth_at(p, start)) multiply_slice(p, kernels, start, stream);
 }
 
 /* How c is cut: rows x columns blocks. stream: it is so large that it will have left the caches before it is read. */
