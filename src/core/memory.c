@@ -1,6 +1,8 @@
 #include "core/memory.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,19 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
+/* Streams that begin at the same place of a page share cache sets: neighbours begin so many bytes apart. */
+enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE, STAGGER = 17 * PS_ALIGNMENT, STAGGERED = 16 };
+
+#if defined(__SANITIZE_ADDRESS__)
+#define EXACT true /* every block ends where its allocation does */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EXACT true
+#endif
+#endif
+#ifndef EXACT
+#define EXACT false
+#endif
 
 /* Before a block stands the address of the allocation that it lies in. */
 static void *block_at(char *whole, size_t offset) {
@@ -25,18 +39,19 @@ static void *small_block(size_t bytes) {
     return block_at(whole, PS_ALIGNMENT);
 }
 
-/* Begins with a large page, and asks for such pages as far as whole ones lie inside it: then arithmetic on long arrays
- * waits less for addresses. Where the system has none, small pages do. calloc knows which memory comes fresh from the
- * system, and so is zero already: nothing clears that once more, and pages that nobody touches cost nothing. */
+/* Asks for large pages as far as whole ones lie inside it: then arithmetic on long arrays waits less for addresses.
+ * Where the system has none, small pages do. calloc knows which memory comes fresh from the system, and so is zero
+ * already: nothing clears that once more, and pages that nobody touches cost nothing. */
 static void *large_block(size_t bytes) {
-    char *whole = calloc(1, bytes + LARGE_PAGE + PS_ALIGNMENT);
+    static atomic_uint blocks;
+    size_t stagger = atomic_fetch_add(&blocks, 1) % STAGGERED * STAGGER, before = PS_ALIGNMENT + LARGE_PAGE;
+    char *whole = calloc(1, before + STAGGERED * STAGGER + bytes);
     if (whole == NULL) return NULL;
-    size_t past = ((uintptr_t)whole + PS_ALIGNMENT) % LARGE_PAGE;
-    void *block = block_at(whole, PS_ALIGNMENT + (LARGE_PAGE - past) % LARGE_PAGE);
+    char *page = whole + before - ((uintptr_t)whole + before) % LARGE_PAGE; /* PS_ALIGNMENT or more past the start */
 #ifdef MADV_HUGEPAGE
-    (void)madvise(block, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    (void)madvise(page, (stagger + bytes) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
-    return block;
+    return block_at(whole, (size_t)(page - whole) + stagger);
 }
 
 ps_status ps_alloc(size_t count, size_t size, const char *what, void **out) {
@@ -45,7 +60,7 @@ ps_status ps_alloc(size_t count, size_t size, const char *what, void **out) {
     if (count > (SIZE_MAX - 2 * LARGE_BLOCK) / size)
         return ps_fail(PS_ERR_MEMORY, "%s: %zu x %zu bytes is more than this machine can address", what, count, size);
     size_t bytes = (count * size + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT;
-    *out = bytes < LARGE_BLOCK ? small_block(bytes) : large_block(bytes);
+    *out = EXACT || bytes < LARGE_BLOCK ? small_block(bytes) : large_block(bytes);
     if (*out != NULL) return PS_OK;
     return ps_fail(PS_ERR_MEMORY, "%s: could not allocate %.1f MiB; use a smaller batch, width or input size", what,
                    (double)bytes / 1048576.0);

@@ -1,5 +1,5 @@
-/* Memory. Blocks are aligned to 64 bytes (a cache line and the widest vector), those of 4 MiB and more to large pages,
- * and start zeroed.
+/* Memory. Blocks are aligned to 64 bytes (a cache line and the widest vector) and start zeroed; those of 4 MiB and more
+ * lie on large pages, each a little further from a page's beginning than the one before.
  * The creator frees with ps_free (NULL is fine). Nothing allocates inside a training step. */
 #ifndef PS_CORE_MEMORY_H
 #define PS_CORE_MEMORY_H

@@ -3,7 +3,6 @@
 #include "core/memory.h"
 #include "data/choice.h"
 #include "run/latest.h"
-#include "run/looks.h"
 #include "run/opened.h"
 #include "run/session.h"
 
@@ -52,7 +51,6 @@ ps_status ps_held_apart_settle(ps_run_config *config) {
     int count;
     if (config->given[PS_GIVEN_probe]) return PS_OK;
     if (config->probe < config->batch) config->probe = config->batch;
-    if (config->epochs == 0) ps_looks_fit_probe(config); /* else the steps follow from what is left beside the probe */
     PS_TRY(count_once(config, &count));
     settle(config, count);
     return PS_OK;

@@ -4,10 +4,10 @@
 
 #include "run/config.h"
 
-/* Settles `probe` where it was not given: what stands there, or half of it in a run of so few steps that probing would
- * take too much of it (looks.h), or a batch where that is more, but at most a quarter of the training images that no
- * fold holds out, and at least one. That goes by data, batch and steps alone, so that it is the same in all arms of an
- * experiment. Data that are made get theirs on top, and keep it. From now on it counts as given. */
+/* Settles `probe` where it was not given: what stands there, or a batch where that is more, but at most a quarter of
+ * the training images that no fold holds out, and at least one. That goes by data and batch alone, so that it is the
+ * same in all arms of an experiment, and in a fork the images that its parent did not see either. Data that are made
+ * get theirs on top, and keep it. From now on it counts as given. */
 ps_status ps_held_apart_settle(ps_run_config *config);
 
 /* Of a configuration that comes from other data: settled as above where its probe would leave nothing of these. */

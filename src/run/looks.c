@@ -14,26 +14,11 @@ static double cost_of(const ps_run_config *c) {
     return ps_looks_passes(c) * steps_a_pass * c->probe / batch;
 }
 
-/* The longest that a window is made. */
-static int longest_window(const ps_run_config *c) {
-    int half = (c->steps + 1) / 2;
-    return half > c->window ? half : c->window;
-}
-
-static bool fits(const ps_run_config *c) { return cost_of(c) <= PS_LOOKS_SHARE * c->steps; }
-
 void ps_looks_settle(ps_run_config *c) {
     enum { TEN = 10 };
-    int most = longest_window(c);
+    int half = (c->steps + 1) / 2, most = half > c->window ? half : c->window;
     if (c->given[PS_GIVEN_window]) return;
-    while (c->window < most && !fits(c)) c->window += TEN;
+    while (c->window < most && cost_of(c) > PS_LOOKS_SHARE * c->steps) c->window += TEN;
     if (c->window > most) c->window = most;
     c->given[PS_GIVEN_window] = true;
-}
-
-void ps_looks_fit_probe(ps_run_config *c) {
-    int window = c->window;
-    if (!c->given[PS_GIVEN_window]) c->window = longest_window(c);
-    while (c->probe / 2 >= PS_LOOKS_FEWEST && c->probe / 2 >= c->batch && !fits(c)) c->probe /= 2;
-    c->window = window;
 }

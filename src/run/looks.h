@@ -22,9 +22,4 @@ double ps_looks_passes(const ps_run_config *config);
  * images, and not a third: its methods err as a plain sum does and are slower than training's (src/probe/README.md). */
 void ps_looks_settle(ps_run_config *config);
 
-/* Halves `probe`, but not below PS_LOOKS_FEWEST images or a batch, while a run of these steps could not keep within the
- * share even with windows as long as they may be: short runs are measured on fewer images. */
-enum { PS_LOOKS_FEWEST = 128 };
-void ps_looks_fit_probe(ps_run_config *config);
-
 #endif

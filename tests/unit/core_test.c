@@ -153,19 +153,21 @@ static void test_impossible_allocations_are_refused(void **state) {
     ps_free(zeroed);
 }
 
-static void test_large_blocks_begin_with_a_large_page(void **state) {
+static void test_large_blocks_lie_staggered_on_large_pages(void **state) {
     (void)state;
     enum { LARGE = 5 << 18, PAGE = 2 << 20 };
     float *block[3];
     for (int turn = 0; turn < 4; turn++) { /* fresh memory, then what was used before */
         for (int i = 0; i < 3; i++) {
             assert_int_equal(PS_ALLOC(LARGE + 7 * i, &block[i], "zeros"), PS_OK);
-            assert_int_equal((uintptr_t)block[i] % PAGE, 0);
+            assert_int_equal((uintptr_t)block[i] % PS_ALIGNMENT, 0);
             for (int at = 0; at < LARGE + 7 * i; at++) {
                 assert_true(block[i][at] == 0);
                 block[i][at] = 1;
             }
         }
+        for (int i = 0; i < 3; i++)
+            assert_int_not_equal((uintptr_t)block[i] % PAGE, (uintptr_t)block[(i + 1) % 3] % PAGE);
         for (int i = 0; i < 3; i++) ps_free(block[i]);
     }
 }
@@ -566,7 +568,7 @@ int main(void) {
         cmocka_unit_test(test_every_chunk_runs_once),
         cmocka_unit_test(test_pool_bounds),
         cmocka_unit_test(test_impossible_allocations_are_refused),
-        cmocka_unit_test(test_large_blocks_begin_with_a_large_page),
+        cmocka_unit_test(test_large_blocks_lie_staggered_on_large_pages),
         cmocka_unit_test(test_files_are_replaced_whole_or_not_at_all),
         cmocka_unit_test(test_links_are_followed_and_stay),
         cmocka_unit_test(test_ways_lead_from_one_directory_to_another),

@@ -57,43 +57,9 @@ static void what_is_given_stands_and_modules_change_nothing(void **state) {
     ps_run_config_clear(&c), ps_run_config_clear(&d);
 }
 
-/* Half as many images only where the longest windows would not do, and never fewer than the least or a batch. */
-static void short_runs_are_measured_on_fewer_images(void **state) {
-    (void)state;
-    const struct {
-        int steps, batch, probe, wanted;
-    } cases[] = {{240, 64, 256, 128},  {2000, 64, 256, 256}, {1, 64, 256, 128},
-                 {240, 200, 256, 256}, {200, 64, 256, 128},  {40, 8, 1024, 128},
-                 {40, 256, 256, 256},  {400, 64, 512, 256},  {400, 64, 100, 100}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ps_run_config c;
-        assert_int_equal(ps_run_config_init(&c), PS_OK);
-        c.steps = cases[i].steps, c.batch = cases[i].batch, c.probe = cases[i].probe;
-        ps_looks_fit_probe(&c);
-        assert_int_equal(c.probe, cases[i].wanted);
-        assert_int_equal(c.window, 40);
-        ps_looks_settle(&c);
-        assert_true(c.steps < 200 || share_of(&c) <= PS_LOOKS_SHARE);
-        ps_run_config_clear(&c);
-    }
-}
-
-static void a_window_that_is_given_decides_on_the_images(void **state) {
-    (void)state;
-    ps_run_config c;
-    assert_int_equal(ps_run_config_init(&c), PS_OK);
-    c.steps = 2000, c.batch = 64, c.window = 10, c.given[PS_GIVEN_window] = true;
-    ps_looks_fit_probe(&c);
-    assert_int_equal(c.probe, 128);
-    assert_int_equal(c.window, 10);
-    ps_run_config_clear(&c);
-}
-
 int main(int argc, char **argv) {
     (void)argc;
     const struct CMUnitTest tests[] = {cmocka_unit_test(probings_take_their_share_and_no_more),
-                                       cmocka_unit_test(what_is_given_stands_and_modules_change_nothing),
-                                       cmocka_unit_test(short_runs_are_measured_on_fewer_images),
-                                       cmocka_unit_test(a_window_that_is_given_decides_on_the_images)};
+                                       cmocka_unit_test(what_is_given_stands_and_modules_change_nothing)};
     return kt_main(argv[0], tests);
 }
