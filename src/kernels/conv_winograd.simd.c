@@ -223,8 +223,13 @@ INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, i
 }
 #endif
 
-/* Meanwhile what follows is fetched: the inputs that the next tile of the line does not share with this one lie `ahead`
- * floats on, and the next vector's products a vector on, each in a page of its own. */
+/* Floats from a tile's inputs or outputs to those of the line's next tile, of interleaved grids the next one's. */
+INLINE size_t next_tile(int size, int dilation, int grids, int pixel) {
+    return (size_t)first_line(1, size, dilation, grids) * (size_t)pixel;
+}
+
+/* Meanwhile what follows is fetched: the next tile's inputs lie `ahead` floats on (but for those that neighbours
+ * without dilation share), and the next vector's products a vector on, each in a page of its own. */
 INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, size_t ahead,
                          float *v, size_t step) {
     int inputs = inputs_of(kind), products = products_of(kind), shared = inputs - input_step_of(kind);
@@ -237,7 +242,7 @@ INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool sele
             int at = inputs * i + j;
             d[i] = selected ? load_selected(in->from[at] + c, in->winner[at] + c, in->number[at], count)
                             : load_upto(in->from[at] + c, count);
-            if (j >= shared) __builtin_prefetch(in->from[at] + c + ahead);
+            if (j >= shared) fetch_after(in->from[at], (size_t)c + ahead);
         }
         input_line(kind, d, out);
 #pragma GCC unroll 9
@@ -251,7 +256,7 @@ INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool sele
         for (int j = 0; j < products; j++) {
             float *to = v + (size_t)(products * i + j) * step;
             store(to, out[j]);
-            __builtin_prefetch(to + LANES, 1);
+            fetch_to_write(to, LANES);
         }
     }
 }
@@ -271,7 +276,7 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
         if (selected) select_places(map, p, &in);
         float *to = v.data + tile * v.row_step;
         int c = map->columns.first, end = map->columns.end;
-        size_t ahead = (size_t)input_step_of(kind) * (size_t)map->c;
+        size_t ahead = next_tile(input_step_of(kind), map->dilation_w, map->grids_w, map->x_pixel);
         for (; c + LANES <= end; c += LANES)
             input_vector(kind, &in, selected, c, LANES, ahead, to + column_at(&v, c), v.step);
         if (c < end) input_vector(kind, &in, selected, c, end - c, ahead, to + column_at(&v, c), v.step);
@@ -302,7 +307,7 @@ INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], 
 #pragma GCC unroll 4
         for (int i = 0; i < size; i++) {
             y[i] = load_upto(from[size * i + j] + k, count);
-            __builtin_prefetch(from[size * i + j] + k + ahead);
+            fetch_after(from[size * i + j], (size_t)k + ahead);
         }
         gradient_line(kind, y, out);
 #pragma GCC unroll 9
@@ -316,7 +321,7 @@ INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], 
         for (int j = 0; j < products; j++) {
             float *to = v + (size_t)(products * i + j) * step;
             store(to, out[j]);
-            __builtin_prefetch(to + LANES, 1);
+            fetch_to_write(to, LANES);
         }
     }
 }
@@ -337,7 +342,7 @@ INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, co
         }
         float *to = v.data + tile * v.row_step;
         int k = map->rows.first, end = map->rows.end;
-        size_t ahead = (size_t)size * (size_t)map->k;
+        size_t ahead = next_tile(size, map->dilation_w, map->grids_w, map->y_pixel);
         for (; k + LANES <= end; k += LANES)
             gradient_vector(kind, from, k, LANES, ahead, to + column_at(&v, k), v.step);
         if (k < end) gradient_vector(kind, from, k, end - k, ahead, to + column_at(&v, k), v.step);
@@ -392,7 +397,7 @@ static void weights_square(const ps_winograd_map *map, const float *w, int k, in
         for (int i = 0; i < LANES; i++) {
             block[tap][i] = k + i < map->k ? load_upto(from + (size_t)(k + i) * filter, channels) : splat(0.0f);
             /* The next square: a few cache lines from each of many pages, which no hardware foresees. */
-            __builtin_prefetch(from + (size_t)(k + i) * filter + LANES);
+            fetch_after(from, (size_t)(k + i) * filter + LANES);
         }
         transpose(block[tap]);
     }
@@ -435,7 +440,7 @@ static void weights_backward(const ps_winograd_map *map, const float *w, int pan
                 for (int tap = 0; tap < taps; tap++) {
                     const float *row = from + (size_t)(taps - 1 - tap) * (size_t)map->k;
                     g[tap] = load_upto(row, map->k - k);
-                    __builtin_prefetch(row + (size_t)ahead * filter);
+                    fetch_after(row, (size_t)ahead * filter);
                 }
                 size_t row = (size_t)td * (size_t)(last - first) + (size_t)(c - first);
                 store_weights(map, g, u.data + row * u.row_step + (size_t)vector * LANES, u.step);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(PS_ISA_avx512) || defined(PS_ISA_avx2)
 #include <immintrin.h>
@@ -31,6 +32,15 @@ typedef int vi __attribute__((vector_size(4 * LANES)));
 
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
+
+/* Fetches the cache line `floats` after p, to be read or written. It may lie beyond the array, where no pointer of the
+ * language may point: hence the numbers. */
+INLINE void fetch_after(const float *p, size_t floats) {
+    __builtin_prefetch((const void *)((uintptr_t)p + floats * sizeof *p));
+}
+INLINE void fetch_to_write(const float *p, size_t floats) {
+    __builtin_prefetch((const void *)((uintptr_t)p + floats * sizeof *p), 1);
+}
 
 #if defined(PS_ISA_avx512)
 INLINE vf splat(float x) { return (vf)_mm512_set1_ps(x); }
@@ -188,8 +198,13 @@ INLINE void add_products(int rows, int vectors, const float *a, size_t row_step,
      * lie a known step apart need only one. */
     bool known = __builtin_constant_p(row_step);
     int together = known ? rows : 3;
-    const float *at[4] = {a, a + 3 * row_step, a + 6 * row_step, a + 9 * row_step};
-    for (int t = 1; t < 4 && !known; t++) __asm__("" : "+r"(at[t]));
+    const float *at[4] = {a};
+#pragma GCC unroll 4
+    for (int t = 1; t < 4; t++) {
+        if (t * together >= rows) break; /* there is no such row */
+        at[t] = a + (size_t)(t * together) * row_step;
+        __asm__("" : "+r"(at[t]));
+    }
     for (size_t i = 0; i < depth; i++, b += b_step) {
         vf right[2];
 #pragma GCC unroll 2
