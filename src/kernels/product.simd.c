@@ -54,10 +54,13 @@ static void pack_turned(const float *b, size_t step, size_t depth, size_t column
 
 #if defined(PS_ISA_avx512)
 INLINE void store_past(float *p, vf v) { _mm512_stream_ps(p, (__m512)v); }
+INLINE void end_of_stream(void) { _mm_sfence(); }
 #elif defined(PS_ISA_avx2)
 INLINE void store_past(float *p, vf v) { _mm256_stream_ps(p, (__m256)v); }
+INLINE void end_of_stream(void) { _mm_sfence(); }
 #else
 INLINE void store_past(float *p, vf v) { store(p, v); }
+INLINE void end_of_stream(void) {}
 #endif
 
 /* How far the fetching has come. */
@@ -137,6 +140,8 @@ static void multiply(const ps_product_block *p) {
         }
         panel += p->b_step > 0 ? 2 * LANES : p->depth * (size_t)(vectors * LANES);
     }
+    /* Stores past the caches are not ordered with later ones, and so with those that tell another thread of them. */
+    if (p->stream) end_of_stream();
 }
 
 const ps_product_kernels *PS_SIMD_NAME(ps_product_kernels_of)(void) {
