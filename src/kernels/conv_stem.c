@@ -179,7 +179,7 @@ static bool stem_can(const ps_conv_shape *s) {
 static double stem_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!stem_can(s) || pass == PS_CONV_BACKWARD_DATA) return -1.0;
     stem_job job = plan_stem(s);
-    if (job.lines_floats > LINES_FLOATS || job.cut.depth_first) return -1.0;
+    if (job.lines_floats > LINES_FLOATS || (pass == PS_CONV_BACKWARD_WEIGHTS && job.cut.depth_first)) return -1.0;
     double tiles = (double)(job.units * job.rows * job.tiles_w), planes = job.filters.planes;
     double vectors = (double)ps_threads_chunks((size_t)s->k, (size_t)job.kernels->lanes) *
                      PS_SIMD_SELECT(ps_stem_kernels_of)()->lanes / 16.0;

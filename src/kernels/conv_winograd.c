@@ -37,8 +37,9 @@ enum {
     WEIGHT_BLOCK = 16,  /* of weights transformed beforehand: a task */
     FEW_TILES = 160,    /* at most, to transform them all first */
     MANY_WEIGHTS = 160 * 160,
-    OUTER_TILES = 48, /* tiles per step of backward-weights */
-    GROUPS = 16,      /* most groups of tiles of backward-weights */
+    OUTER_TILES = 48,    /* tiles per step of backward-weights */
+    GROUPS = 16,         /* most groups of tiles of backward-weights */
+    FEWEST_OF_GROUP = 4, /* channels or filters of a group of the convolution */
     FILTERS_PER_TASK = 4,
     FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
     SMALL_FILTER_BLOCK = 32,
@@ -874,8 +875,14 @@ static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int 
     return a.used * sizeof(float);
 }
 
+/* Groups are convolved one after another: those of very few channels fill no vector, and are very many. */
+static bool groups_are_wide(const ps_conv_shape *s) {
+    return s->groups == 1 || (s->c / s->groups >= FEWEST_OF_GROUP && s->k / s->groups >= FEWEST_OF_GROUP);
+}
+
 static bool winograd_can(const ps_conv_shape *s) {
     bool dilated = s->dilation_h != 1 || s->dilation_w != 1;
+    if (!groups_are_wide(s)) return false;
     if (s->kh != s->kw || (s->kh != 3 && s->kh != 5)) return false;
     if (s->stride_d > (s->kd > 1 ? 2 : 1) || (s->kd > 1 && s->dilation_d != 1) || s->pad_d > s->kd - 1) return false;
     if (s->stride_h == 2 && s->stride_w == 2) return s->kh == 3 && s->pad_h == 1 && s->pad_w == 1 && !dilated;
