@@ -2,16 +2,11 @@
 #include "kernels/attention.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "core/memory.h"
+#include "tests/lib/kernel_test.h"
 
 /* Weights of one query in double. */
 static void weights_of(const ps_attention *a, const float *qkv, int sample, int head, int query, double *p) {
@@ -83,10 +78,18 @@ static void expect(const char *what, int query, const float *got, const double *
 
 enum { MOST_POSITIONS = 301, MOST_SIZE = 64 };
 
+/* What dropout multiplies the weight of query i and position j by. */
+static double factor_of(const attention_case *c, int sample, int head, int i, int j) {
+    uint64_t row = ((uint64_t)sample * (uint64_t)c->a.heads + (uint64_t)head) * (uint64_t)c->a.positions + (uint64_t)i;
+    if (c->a.dropout <= 0) return 1;
+    float drawn = ps_rng_uniform(c->a.key, row * (uint64_t)c->a.positions + (uint64_t)j);
+    return drawn < (float)c->a.dropout ? 0 : 1 / (1 - c->a.dropout);
+}
+
 /* One head: y, and the gradients of q, k and v by the formula. */
 static void check_head(const attention_case *c, int sample, int head) {
     int positions = c->a.positions, size = c->a.size;
-    static double p[MOST_POSITIONS], dk[MOST_POSITIONS][MOST_SIZE], dv[MOST_POSITIONS][MOST_SIZE];
+    static double p[MOST_POSITIONS], f[MOST_POSITIONS], dk[MOST_POSITIONS][MOST_SIZE], dv[MOST_POSITIONS][MOST_SIZE];
     memset(dk, 0, sizeof dk), memset(dv, 0, sizeof dv);
     for (int i = 0; i < positions; i++) {
         double y[MOST_SIZE] = {0}, dq[MOST_SIZE] = {0}, mean = 0;
@@ -94,12 +97,13 @@ static void check_head(const attention_case *c, int sample, int head) {
         weights_of(&c->a, c->qkv, sample, head, i, p);
         for (int j = 0; j < positions; j++) {
             const float *v = c->qkv + part_at(c, sample, head, j, 2);
-            mean += p[j] * product_of(dy, v, size);
-            for (int d = 0; d < size; d++) y[d] += p[j] * (double)v[d], dv[j][d] += p[j] * (double)dy[d];
+            f[j] = factor_of(c, sample, head, i, j);
+            mean += p[j] * f[j] * product_of(dy, v, size);
+            for (int d = 0; d < size; d++) y[d] += p[j] * f[j] * (double)v[d], dv[j][d] += p[j] * f[j] * (double)dy[d];
         }
         for (int j = 0; j < positions; j++) {
             const float *k = c->qkv + part_at(c, sample, head, j, 1), *v = k + size;
-            double ds = p[j] * (product_of(dy, v, size) - mean) / sqrt((double)size);
+            double ds = p[j] * (f[j] * product_of(dy, v, size) - mean) / sqrt((double)size);
             for (int d = 0; d < size; d++) dq[d] += ds * (double)k[d], dk[j][d] += ds * (double)q[d];
         }
         expect("y", i, c->y + output_at(c, sample, head, i), y, size, 1e-4);
@@ -134,8 +138,49 @@ static void short_rows_are_weighed_as_in_double(void **state) {
     check((ps_attention){.samples = 16, .positions = 3, .heads = 2, .size = 7});
 }
 
-int main(void) {
+/* The factors that forward drew are those of backward, with weights kept and made again. */
+static void dropped_weights_are_those_of_the_formula(void **state) {
+    (void)state;
+    ps_rng_key key = ps_rng_key_of(3, "dropout");
+    check((ps_attention){.samples = 3, .positions = 37, .heads = 2, .size = 24, .dropout = 0.3, .key = key});
+    check((ps_attention){.samples = 2, .positions = 301, .heads = 2, .size = 5, .dropout = 0.3, .key = key});
+}
+
+/* y and dqkv of the same numbers, by so many threads and for the first `samples` alone. */
+static void expect_the_same_bits(const attention_case *c, int samples, ps_threads *pool) {
+    ps_attention a = c->a;
+    a.samples = samples;
+    size_t count = c->count / (size_t)c->a.samples * (size_t)samples;
+    float *y = kt_room(count / 3, sizeof *y), *dqkv = kt_room(count, sizeof *dqkv);
+    float *kept = kt_room(ps_attention_kept_floats(&a), sizeof *kept);
+    void *workspace = kt_workspace(ps_attention_workspace_bytes(&a, ps_threads_count(pool)));
+    ps_attention_forward(&a, c->qkv, y, kept, workspace, pool);
+    ps_attention_backward(&a, c->qkv, y, kept, c->dy, dqkv, workspace, pool);
+    kt_assert_same_bits(y, c->y, count / 3);
+    kt_assert_same_bits(dqkv, c->dqkv, count);
+    kt_workspace_free(workspace);
+    free(y), free(dqkv), free(kept);
+}
+
+static void bits_depend_on_neither_threads_nor_other_samples(void **state) {
+    (void)state;
+    ps_rng_key key = ps_rng_key_of(3, "dropout");
+    const ps_attention cases[] = {{.samples = 16, .positions = 37, .heads = 2, .size = 24, .dropout = 0.3, .key = key},
+                                  {.samples = 16, .positions = 65, .heads = 3, .size = 40},
+                                  {.samples = 16, .positions = 101, .heads = 2, .size = 5, .dropout = 0.3, .key = key}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        attention_case c = case_of(cases[i]);
+        for (int pool = 0; pool < 3; pool++)
+            for (int samples = 15; samples <= 16; samples++) expect_the_same_bits(&c, samples, kt_pool(pool));
+        clear(&c);
+    }
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
     const struct CMUnitTest tests[] = {cmocka_unit_test(long_rows_are_weighed_as_in_double),
-                                       cmocka_unit_test(short_rows_are_weighed_as_in_double)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+                                       cmocka_unit_test(short_rows_are_weighed_as_in_double),
+                                       cmocka_unit_test(dropped_weights_are_those_of_the_formula),
+                                       cmocka_unit_test(bits_depend_on_neither_threads_nor_other_samples)};
+    return kt_main(argv[0], tests);
 }

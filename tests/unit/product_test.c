@@ -2,16 +2,11 @@
 #include "kernels/product.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "core/memory.h"
+#include "tests/lib/kernel_test.h"
 
 typedef struct {
     size_t m, n, k, spare; /* spare: floats between rows that belong to nobody */
@@ -150,11 +145,12 @@ static void nan_stays_in_its_row_and_column(void **state) {
     release(&made);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    (void)argc;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_those_of_sums_in_double),
         cmocka_unit_test(bits_do_not_depend_on_the_cut),
         cmocka_unit_test(nan_stays_in_its_row_and_column),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return kt_main(argv[0], tests);
 }

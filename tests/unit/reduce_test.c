@@ -14,6 +14,7 @@
 #include "kernels/norm.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip.h"
+#include "kernels/projection.h"
 #include "kernels/rounding.h"
 #include "kernels/softmax.h"
 #include "layers/list.h"
@@ -504,6 +505,35 @@ static void linear_layers_sum_alike(void **state) {
         for (size_t b = 0; b < BATCHES; b++) expect_the_same_from_processes(multiply, sizes[i], batches[b], "linear");
 }
 
+/* What attention and its like project by. */
+static void project(const void *what, size_t batch, size_t first, size_t samples, ps_threads *threads) {
+    ps_projection p = *(const ps_projection *)what;
+    p.samples = (int)samples;
+    size_t c = (size_t)p.rows * (size_t)p.c, k = (size_t)p.rows * (size_t)p.k, weights = (size_t)p.c * (size_t)p.k;
+    const float *x = some_numbers(batch * c), *dy = some_numbers(batch * k);
+    float *dw = kt_room(weights, sizeof *dw), *db = kt_room((size_t)p.k, sizeof *db);
+    void *workspace = kt_workspace(ps_projection_workspace_bytes(&p, ps_threads_count(threads)));
+    ps_projection_weight_gradient(&p, x + first * c, dy + first * k, dw, workspace, threads);
+    ps_projection_bias_gradient(&p, dy + first * k, db, workspace, threads);
+    keep_sums(dw, weights * sizeof *dw);
+    keep_sums(db, (size_t)p.k * sizeof *db);
+    kt_workspace_free(workspace);
+    free(dw), free(db);
+}
+
+/* Few weights, whose shards are cut further; so many that a shard is a leaf, the only one of a process where there are
+ * as many; and more than are held at once for every shard. */
+static void projections_sum_alike(void **state) {
+    (void)state;
+    static const ps_projection sizes[] = {{.rows = 1, .c = 7, .k = 3},
+                                          {.rows = 9, .c = 40, .k = 70},
+                                          {.rows = 2, .c = 600, .k = 700},
+                                          {.rows = 2, .c = 1100, .k = 1100}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t b = 0; b < BATCHES; b++)
+            expect_the_same_from_processes(project, &sizes[i], batches[b], "projection");
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_batch_is_its_halves),
@@ -513,7 +543,8 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(normalisations_and_activations_sum_alike),
                                        cmocka_unit_test(losses_sum_alike),
                                        cmocka_unit_test(pool_skips_sum_alike),
-                                       cmocka_unit_test(linear_layers_sum_alike)};
+                                       cmocka_unit_test(linear_layers_sum_alike),
+                                       cmocka_unit_test(projections_sum_alike)};
     numbers = kt_numbers("numbers", NUMBERS);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return 1;
