@@ -7,8 +7,8 @@
  *
  * A plan fixes the method for one shape. The choice is a pure function of the shape and the processor class in use
  * (processor.h; never of the number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe
- * names it. Every method
- * keeps its work in chunks by shape and adds the sums over the batch along the batch's tree (parallel/reduce.h).
+ * names it. Every method keeps its work in chunks by shape and class and adds the sums over the batch along the
+ * batch's tree (parallel/reduce.h).
  *
  * Numerical error, relative L2 against double precision, is stated beside each method and bounded by the tests. */
 #ifndef PS_KERNELS_CONV_H

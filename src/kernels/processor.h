@@ -1,8 +1,13 @@
 /* Processor classes: an instruction set and a size of the second-level cache, written "avx512-large", "avx2-small". The
- * cache is large from 1 MB a processor on, small below, and where its size is not known.
+ * cache is large from 1 MB on, small below, and where its size is not known; one that processors share counts whole for
+ * each of them.
  *
  * How work is cut, and by which method it is done, may rest on a shape and on the class in use, on nothing else of a
- * machine: in the same class a run has the same bits. A run keeps its class when it goes on elsewhere. */
+ * machine: in the same class a run has the same bits, but for convolutions by the method gemm, whose sums are
+ * OpenBLAS's and rest on its version and the core that it takes the processor for. The default rule takes that method
+ * where it estimates no other to be as fast; --profile names methods.
+ *
+ * A run keeps its class when it goes on elsewhere. */
 #ifndef PS_KERNELS_PROCESSOR_H
 #define PS_KERNELS_PROCESSOR_H
 
