@@ -82,8 +82,9 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     if (run->status == PS_RUN_UNFINISHED) ps_summary_forget_end(&entry->summary);
     if (run->status == PS_RUN_NONFINITE) ps_summary_forget_probes(&entry->summary);
     if (status == PS_OK) write_run(tables, run, entry);
-    if (status == PS_OK && entry == arm->runs)
-        ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
+    /* The other seeds of an arm differ in the seed alone, unless they were trained elsewhere. */
+    if (status == PS_OK && entry == arm->runs) ps_identity_write(tables, run);
+    else if (status == PS_OK) ps_identity_write_class(tables, run);
     ps_run_close(run);
     return status;
 }

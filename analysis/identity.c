@@ -62,3 +62,9 @@ void ps_identity_write(ps_tables *tables, const ps_run *run) {
         if (item != NULL) write_item(tables, run, item, part, 0);
     }
 }
+
+void ps_identity_write_class(ps_tables *tables, const ps_run *run) {
+    const cJSON *machine = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, machine));
+    const cJSON *class = cJSON_GetObjectItemCaseSensitive(machine, PS_KEY(MACHINE, class));
+    if (cJSON_IsString(class)) write_item(tables, run, class, "machine.class", 0);
+}

@@ -7,5 +7,7 @@
 
 /* Appends identity.tsv's rows of one run: a row for every single value, keys joined by dots, lists by commas. */
 void ps_identity_write(ps_tables *tables, const ps_run *run);
+/* The row of its processor class alone, where its header says one. */
+void ps_identity_write_class(ps_tables *tables, const ps_run *run);
 
 #endif

@@ -163,6 +163,22 @@ static void print_arms(FILE *stream, const ps_report_content *content) {
     print_fact(stream, "Paired seeds", paired);
 }
 
+/* The values that a key of identity.tsv has, each once, in the order in which they come. */
+static void all_values(const ps_report_content *content, const char *key, char *text, size_t size) {
+    const ps_table *table = &content->identity;
+    int keys = ps_table_column(table, "key"), values = ps_table_column(table, "value");
+    text[0] = '\0';
+    for (int row = ps_table_find(table, 0, keys, key); row >= 0; row = ps_table_find(table, row + 1, keys, key)) {
+        const char *value = ps_table_text(table, row, values);
+        bool first = true;
+        for (int before = ps_table_find(table, 0, keys, key); before < row && first;
+             before = ps_table_find(table, before + 1, keys, key))
+            first = strcmp(ps_table_text(table, before, values), value) != 0;
+        size_t used = strlen(text);
+        if (first) snprintf(text + used, size - used, "%s%.40s", used > 0 ? ", " : "", value);
+    }
+}
+
 void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
     char text[128], number[PS_ESCAPE_NUMBER];
     fputs("<section class=\"card\" aria-label=\"What was run\"><dl class=\"facts\">\n", stream);
@@ -188,8 +204,8 @@ void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
         print_fact(stream, "Cost of recording", text);
     }
     print_fact(stream, "Recorded by", common_value(content, "producer"));
-    const char *class = ps_report_identity(content, "machine.class");
-    if (*class) print_fact(stream, "Processor class", class);
+    all_values(content, "machine.class", text, sizeof text);
+    if (*text) print_fact(stream, "Processor class", text);
     else print_fact(stream, "Instruction set", ps_report_identity(content, "machine.simd"));
     fputs("</dl></section>\n", stream);
 }

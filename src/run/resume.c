@@ -103,11 +103,24 @@ ps_status ps_run_read_class(const char *path, bool *known, ps_processor_class *c
     return status;
 }
 
-ps_status ps_run_keep_class(const char *path) {
+/* Of a trace of an older version, or of another program's hand: what follows may round otherwise than what is there. */
+static void say_class_taken(const char *path) {
+    char name[PS_PROCESSOR_NAME];
+    fprintf(stderr, "note: %s: does not say the processor class that the run was begun in; it goes on in %s\n", path,
+            ps_processor_name(ps_processor_in_use(), name));
+}
+
+ps_status ps_run_keep_class(const char *path, bool has_steps) {
     bool known;
     ps_processor_class class;
-    PS_TRY(ps_run_read_class(path, &known, &class));
-    return known ? ps_processor_use(class, path) : PS_OK;
+    cJSON *header;
+    PS_TRY(read_header(path, &header));
+    ps_status status = class_of(path, header, &known, &class);
+    bool whole = machine_word(header, PS_KEY(MACHINE, class)) != NULL;
+    cJSON_Delete(header);
+    if (status == PS_OK && known) status = ps_processor_use(class, path);
+    if (status == PS_OK && !whole && has_steps) say_class_taken(path);
+    return status;
 }
 
 /* Exactly: cJSON_Compare takes neighbouring numbers for one. */

@@ -28,8 +28,10 @@ ps_status ps_run_open_header(const char *trace_path, ps_run_record *record);
 /* The processor class that a trace's header names; known: whether it names one. */
 ps_status ps_run_read_class(const char *trace_path, bool *known, ps_processor_class *class);
 /* Takes that class, if there is one, for what follows in this process; before any plan is made. Refused where this
- * processor or the environment does not allow it: in another class the rest of the run would be of other bits. */
-ps_status ps_run_keep_class(const char *trace_path);
+ * processor or the environment does not allow it: in another class the rest of the run would be of other bits. Of a
+ * trace that does not say it whole, a note names the class that is taken; has_steps: there is a checkpoint, so that the
+ * trace is gone on with and not begun anew. */
+ps_status ps_run_keep_class(const char *trace_path, bool has_steps);
 
 /* PS_ERR_INPUT with the key that differs between config.json (as one text) and what the run was started with. */
 ps_status ps_run_refuse_edits(const char *directory, const char *config_text, const cJSON *then);

@@ -348,11 +348,11 @@ cleanup:
 /* What is there of the run that is to go on. Killed before the first checkpoint it has nothing to go on from, so it
  * begins anew, with the same configuration; in the class it was begun in, either way. */
 static ps_status open_earlier(run *r) {
-    PS_TRY(ps_file_exists(r->checkpoint_path)
-               ? ps_run_open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
-               : ps_run_open_header(r->trace_path, &r->record));
+    bool has_steps = ps_file_exists(r->checkpoint_path);
+    PS_TRY(has_steps ? ps_run_open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
+                     : ps_run_open_header(r->trace_path, &r->record));
     PS_TRY(ps_run_refuse_edits(r->options->directory, r->config_text, r->record.config));
-    return ps_run_keep_class(r->trace_path);
+    return ps_run_keep_class(r->trace_path, has_steps);
 }
 
 static ps_status start_resumed(run *r) {

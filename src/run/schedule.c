@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -270,19 +271,48 @@ static ps_status supervise(schedule *s) {
     return PS_OK;
 }
 
-/* Runs that have yet to begin do so in the class of those that have, where this processor can: an experiment that is
- * carried on elsewhere compares like with like. Those that go on have their own class. */
+/* Said where runs of an experiment will not all be of one class. */
+static void say_other_class(ps_processor_class begun, const char *trace) {
+    char then[PS_PROCESSOR_NAME], now[PS_PROCESSOR_NAME];
+    fprintf(stderr,
+            "note: %s: was begun in the processor class %s, which cannot be used here; runs that begin now are of %s, "
+            "and differ from it by rounding, too\n",
+            trace, ps_processor_name(begun, then), ps_processor_name(ps_processor_in_use(), now));
+}
+
+/* The class of a run that has begun; known: whether its trace says one. What cannot be read of a finished run matters
+ * to nobody here; a run that goes on is refused by itself. */
+static ps_status class_of_begun(const ps_experiment_run *run, char **trace, bool *known, ps_processor_class *class) {
+    *known = false;
+    PS_TRY(ps_trace_find(run->directory, trace));
+    if (ps_run_read_class(*trace, known, class) != PS_OK) *known = false;
+    return PS_OK;
+}
+
+/* A run that stays as it is or goes on; NULL: this one does not. The experiment's other runs count as well. */
+static const ps_experiment_run *begun_run(const schedule *s, int i) {
+    const ps_experiment *e = s->experiment;
+    if (i >= e->runs) return e->other[i - e->runs].present ? &e->other[i - e->runs] : NULL;
+    return !s->options->force && started_before(&e->run[i]) ? &e->run[i] : NULL;
+}
+
+/* Runs that have yet to begin do so in the class of the first of those that have, where this processor can: an
+ * experiment that is carried on elsewhere compares like with like. Those that go on have their own class. */
 static ps_status follow_class(const schedule *s) {
-    bool all_done = true;
-    for (int i = 0; i < s->experiment->runs; i++) all_done &= s->phase[i] == DONE;
-    for (int i = 0; i < s->experiment->runs && !all_done; i++) {
+    bool all_done = true, all_begun = true;
+    for (int i = 0; i < s->experiment->runs; i++) {
+        all_done &= s->phase[i] == DONE;
+        all_begun &= begun_run(s, i) != NULL;
+    }
+    for (int i = 0; i < s->experiment->runs + s->experiment->others && !all_done; i++) {
+        const ps_experiment_run *run = begun_run(s, i);
         char *trace = NULL;
         bool known = false;
-        ps_processor_class class = ps_processor_in_use();
-        if (s->options->force || !started_before(&s->experiment->run[i])) continue;
-        ps_status status = ps_trace_find(s->experiment->run[i].directory, &trace);
-        if (status == PS_OK) status = ps_run_read_class(trace, &known, &class);
+        ps_processor_class class;
+        if (run == NULL) continue;
+        ps_status status = class_of_begun(run, &trace, &known, &class);
         if (status == PS_OK && known && ps_processor_can_use(class)) status = ps_processor_use(class, trace);
+        else if (status == PS_OK && known && !all_begun) say_other_class(class, trace);
         free(trace);
         if (status != PS_OK || known) return status;
     }

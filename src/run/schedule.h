@@ -29,9 +29,9 @@ typedef struct {
 ps_status ps_schedule_find_present(ps_experiment *experiment);
 
 /* Finished runs of the same configuration are skipped, unfinished ones resumed; then `then` follows for the runs of
- * arms, unless it is done, or the run diverged. Runs that have yet to begin take the processor class of those that
- * have, where this processor can. Returns when all are done, one has
- * failed, or the user asked to stop (PS_ERR_STOPPED). */
+ * arms, unless it is done, or the run diverged. Runs that have yet to begin take the processor class of the first that
+ * has begun, where this processor can; where not, a note names both classes. Returns when all are done, one has failed,
+ * or the user asked to stop (PS_ERR_STOPPED). */
 ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_options *options);
 
 #endif

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -117,6 +118,39 @@ else:
     report(result.returncode == 0 and trace("going") == trace("own"), "where only the cache is another, it goes on", result.stderr + tap.difference(trace("going"), trace("own")))
 
 
+# ---- headers of older versions, behind a checkpoint that vouches for them ----
+def fnv(data, state=0xcbf29ce484222325):
+    for byte in data:
+        state = (state ^ byte) * 0x100000001b3 % 2**64
+    return state
+
+
+def vouched(directory, then, now):
+    """The trace with another word in its header, of the same length, and a checkpoint that has seen it."""
+    with open(path(directory, "trace.jsonl"), "r+b") as stream:
+        trace_text = stream.read().replace(then, now, 1)
+        stream.seek(0)
+        stream.write(trace_text)
+    with open(path(directory, "checkpoint.safetensors"), "r+b") as stream:
+        whole = stream.read()
+        (length,) = struct.unpack("<Q", whole[:8])
+        said = json.loads(whole[8:8 + length])["__metadata__"]
+        record = json.loads(said["config"])
+        digest = b"%016x" % fnv(trace_text[:record["trace_bytes"]])
+        graph, config = said["graph"].encode(), said["config"].encode().replace(record["trace_digest"].encode(), digest)
+        of_all = fnv(struct.pack("<Q", len(graph)) + graph + config, int(said["state"], 16))
+        stream.seek(0)
+        stream.write(whole.replace(record["trace_digest"].encode(), digest, 1).replace(said["digest"].encode(), b"%016x" % of_all, 1))
+
+
+killed("going", "base-" + own.split("-")[1])
+vouched("going", b'"class":', b'"klass":')
+result = resume("going")
+report(result.returncode == 0 and result.stderr.count("note: ") == 1 and "does not say the processor class" in result.stderr and "base-" + own.split("-")[1] in result.stderr,
+       "a trace that does not say its class goes on in this machine's cache, and a note says so", result.stderr)
+report(values("going") == values("base-" + own.split("-")[1]), "here it is the same one", tap.difference(values("going"), values("base-" + own.split("-")[1])))
+
+
 # ---- headers of older versions, and of none: before the first checkpoint, where nothing vouches for them ----
 def only_header(machine):
     shutil.rmtree(path("begun"), ignore_errors=True)
@@ -166,11 +200,24 @@ result = experiment("--seeds", "1", "--arms", "baseline", PS_CLASS="base-small")
 report(result.returncode in (0, 1) and set(classes().values()) == {"base-small"}, "an experiment begins in one class", f"{result.stderr}{classes()}")
 result = experiment()
 report(result.returncode in (0, 1) and len(classes()) == 4 and set(classes().values()) == {"base-small"}, "and its other runs begin in the same", f"{result.stderr}{classes()}")
+vouched("e/runs/baseline/seed-1", b'"class":"base-small"', b'"class":"base-giant"')
+shutil.rmtree(path("e", "runs", "ps2", "seed-2"))
+result = experiment(PS_CLASS="base-small")
+report(result.returncode in (0, 1) and "giant" not in result.stderr and classes()["ps2/2"] == "base-small", "a finished run of a class that is not known is passed over",
+       f"{result.stderr}{classes()}")
 if len(LEVELS) > 1:
     shutil.rmtree(path("e"))
     experiment("--seeds", "1", PS_CLASS=own)
     result = experiment(PS_SIMD_MOST="base-small")
     report(result.returncode in (0, 1) and classes()["ps2/1"] == own and classes()["ps2/2"] == "base-small", "but for a processor that has it not", f"{result.stderr}{classes()}")
+    report(result.stderr.count("note: ") == 1 and own in result.stderr and "of base-small" in result.stderr, "and one note names both classes", result.stderr)
+    page = open(path("e", "report.html")).read() if run("report", "e").returncode == 0 else ""
+    fact = page[page.find("<dt>Processor class"):][:100]
+    report(f"<dt>Processor class</dt><dd>{own}, base-small</dd>" in fact, "as does the report", fact)
+    for arm in ("baseline", "ps2"):
+        shutil.rmtree(path("e", "runs", arm, "seed-2"))
+    result = experiment("--seeds", "2", PS_CLASS="base-small")
+    report(result.stderr.count("note: ") == 1 and own in result.stderr, "runs that were not asked for count, too", result.stderr)
     os.remove(path("e", "runs", "ps2", "seed-1", "checkpoint.safetensors"))
     lines = open(path("e", "runs", "ps2", "seed-1", "trace.jsonl")).readlines()
     with open(path("e", "runs", "ps2", "seed-1", "trace.jsonl"), "w") as stream:
