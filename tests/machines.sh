@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 flags=" $(sed -n 's/^flags[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head -1) "
 # Pages, lists and text: nothing is computed there that a kernel could round.
 same='unit/(report|view|validate|trace_writer|check_rule|graph|core)_test|cli/(report|browser|lint|watch|documents|make|install|help)_test'
-few='unit/(conv|pool_skip|pointwise|norm|pooling|update|net|layers|probe|plant|planted_truth|spectrum|hessian|lanczos)_test|grad/layers_test|golden/|cli/(statistics|methods|mechanism|identities|train|check|verdict|ranks)_test'
+few='unit/(conv|attention|product|reduce|looks|processor|pool_skip|pointwise|norm|pooling|update|net|layers|probe|plant|planted_truth|spectrum|hessian|lanczos)_test|grad/layers_test|golden/|cli/(statistics|methods|mechanism|identities|train|check|verdict|ranks)_test'
 passed=0; failed=0; skipped=0
 log=$(mktemp); trap 'rm -f "$log"' EXIT
 
