@@ -352,6 +352,8 @@ static ps_status open_earlier(run *r) {
     PS_TRY(has_steps ? ps_run_open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
                      : ps_run_open_header(r->trace_path, &r->record));
     PS_TRY(ps_run_refuse_edits(r->options->directory, r->config_text, r->record.config));
+    /* A damaged header is no word to go by. */
+    if (has_steps) PS_TRY(ps_trace_check_start(r->trace_path, r->record.trace_bytes, r->record.trace_digest));
     return ps_run_keep_class(r->trace_path, has_steps);
 }
 
