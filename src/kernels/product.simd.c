@@ -145,6 +145,6 @@ static void multiply(const ps_product_block *p) {
 }
 
 const ps_product_kernels *PS_SIMD_NAME(ps_product_kernels_of)(void) {
-    static const ps_product_kernels kernels = {copy, pack, pack_turned, multiply};
+    static const ps_product_kernels kernels = {2 * LANES, copy, pack, pack_turned, multiply};
     return &kernels;
 }

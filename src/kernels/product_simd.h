@@ -27,6 +27,7 @@ typedef struct {
 } ps_product_block;
 
 typedef struct {
+    size_t panel; /* columns of one: two vectors */
     /* Lines of `length` floats to where they are to_step apart. */
     void (*copy)(const float *from, size_t from_step, size_t lines, size_t length, float *to, size_t to_step);
     /* b[depth][columns] into panels: rows of b `step` floats apart, or, turned, its columns. */

@@ -212,6 +212,18 @@ static const ps_conv_shape shapes[] = {
     SHAPE3(1, 1, 6, 40, 33, 18, 5, 1, 2, 1, 1),
     {3, 2, 3, 15, 14, 17, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
     SHAPE2(33, 3, 32, 32, 32, 3, 1, 1, 1, 1), /* a target so large that it is fetched ahead */
+    /* patches that do not overlap: lines long and short, inputs that no patch holds between, beside and below them,
+     * depth and columns in more than one piece, one tap, more tasks than one */
+    SHAPE2(2, 20, 27, 31, 40, 2, 2, 0, 1, 1),
+    SHAPE2(3, 7, 9, 50, 5, 3, 4, 0, 1, 1),
+    SHAPE2(1, 300, 6, 8, 36, 2, 2, 0, 1, 1),
+    SHAPE2(2, 5, 4, 9, 500, 3, 3, 0, 1, 1),
+    SHAPE2(1, 530, 7, 27, 530, 1, 2, 0, 1, 1),
+    SHAPE2(65, 33, 10, 10, 34, 2, 2, 0, 1, 1),
+    SHAPE3(2, 16, 9, 8, 28, 32, 2, 2, 0, 1, 1),
+    SHAPE3(3, 9, 7, 5, 6, 70, 2, 3, 0, 1, 1),
+    {2, 12, 5, 6, 30, 20, 1, 2, 2, 1, 2, 2, 0, 0, 0, 1, 1, 1, 1}, /* one plane at a time */
+    {2, 6, 8, 4, 30, 17, 2, 1, 1, 3, 1, 2, 0, 0, 0, 1, 2, 3, 1},  /* taps of one axis alone, dilation of the others */
     {1, 3, 6, 9, 8, 5, 1, 3, 3, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1},
     {1, 3, 6, 9, 8, 5, 3, 1, 3, 2, 1, 1, 1, 0, 1, 1, 1, 1, 1},
 };

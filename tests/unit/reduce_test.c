@@ -281,7 +281,8 @@ static const ps_conv_shape conv_shapes[] = {
     CONV(200, 1, 18, 18, 100, 1, 3, 1, 0, 1, 1), /* of parts of one */
     CONV(96, 1, 9, 8, 96, 1, 3, 2, 0, 1, 1),     /* and with stride 2 */
     CONV(17, 1, 4, 5, 33, 1, 1, 1, 0, 0, 1),     /* a product */
-    CONV(64, 1, 4, 4, 48, 1, 1, 2, 0, 0, 1),     CONV(12, 1, 7, 8, 12, 1, 3, 1, 0, 1, 12), /* depthwise */
+    CONV(64, 1, 4, 4, 48, 1, 1, 2, 0, 0, 1),     CONV(20, 1, 9, 26, 36, 1, 2, 2, 0, 0, 1), /* patches */
+    CONV(96, 1, 8, 8, 128, 1, 2, 2, 0, 0, 1),    CONV(12, 1, 7, 8, 12, 1, 3, 1, 0, 1, 12), /* depthwise */
     CONV(12, 1, 7, 8, 18, 1, 5, 2, 0, 2, 3),     CONV(6, 4, 5, 6, 10, 3, 3, 1, 1, 1, 1),   /* in three dimensions */
     CONV(24, 3, 5, 6, 136, 3, 3, 1, 1, 1, 1),    CONV(10, 3, 4, 5, 12, 5, 5, 1, 2, 2, 1),
     CONV(3, 1, 18, 17, 20, 1, 3, 1, 0, 1, 1),    CONV(1, 5, 14, 16, 18, 3, 3, 1, 1, 1, 1), /* stems */
@@ -290,8 +291,9 @@ static const ps_conv_shape conv_shapes[] = {
 
 static void convolutions_sum_alike(void **state) {
     (void)state;
-    static const char *const methods[] = {"winograd4", "stem", "lines", "direct", "depthwise", "gemm", "reference"};
-    static const double most_macs[] = {1e10, 1e10, 3e8, 1.2e9, 1e9, 1.2e9, 2e7}; /* the later ones are slow */
+    static const char *const methods[] = {"winograd4", "stem",    "lines", "direct",
+                                          "depthwise", "patches", "gemm",  "reference"};
+    static const double most_macs[] = {1e10, 1e10, 3e8, 1.2e9, 1e9, 1.2e9, 1.2e9, 2e7}; /* the later ones are slow */
     size_t shapes = sizeof conv_shapes / sizeof *conv_shapes, done = 0;
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (size_t i = 0; i < shapes; i++)
