@@ -41,8 +41,8 @@ enum {
     GROUPS = 16,         /* most groups of tiles of backward-weights */
     FEWEST_OF_GROUP = 4, /* channels or filters of a group of the convolution */
     FILTERS_PER_TASK = 4,
-    FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
-    SMALL_FILTER_BLOCK = 32,
+    FILTER_BLOCK = 96,       /* most filters of a block of the weight gradient */
+    SMALL_FILTER_BLOCK = 32, /* and with stride 2, whose 81 products take turns at 36 sums */
     MANY_PRODUCTS = 96 * 96,
     WORTH_TWO = 1 << 14,      /* tiles x columns x rows of a task worth sharing: some ten microseconds */
     OWN_THREADS = 4,          /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
@@ -555,7 +555,9 @@ static size_t input_tiles_at(const ps_winograd_map *map, size_t tiles) {
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
-    job->filter_blocks = ps_threads_chunks(k, ps_processor_choose(FILTER_BLOCK, SMALL_FILTER_BLOCK));
+    size_t most =
+        map->kind == PS_WINOGRAD_STRIDED ? SMALL_FILTER_BLOCK : ps_processor_choose(FILTER_BLOCK, SMALL_FILTER_BLOCK);
+    job->filter_blocks = ps_threads_chunks(k, most);
     job->filter_block = (int)round_up(ps_threads_chunks(k, job->filter_blocks), 16);
     job->filter_blocks = ps_threads_chunks(k, (size_t)job->filter_block);
     job->channel_blocks = ps_threads_chunks((size_t)map->c, panel);
