@@ -3,9 +3,9 @@
  * padding, dilation, groups. 1x1 kernels with stride 1 read x directly. Ranges are cut so that the copied rows stay in
  * the second-level cache. Relative L2 error: 3e-7 at 64 channels (3x3), growing with the root of the row length; at
  * most 2e-6 in the tests. */
-#include <stdint.h>
 #include <string.h>
 
+#include "kernels/conv_columns.h"
 #include "kernels/conv_method.h"
 #include "kernels/gemm.h"
 #include "kernels/processor.h"
@@ -18,37 +18,17 @@ enum {
     BLOCK_FLOATS = 1 << 18   /* of a block of the gradient that is summed depth first: 1 MiB */
 };
 
-/* Sizes used everywhere below. */
-typedef struct {
-    const ps_conv_shape *s;
-    int od, oh, ow, cg, kg;
-    size_t row;       /* floats of a copied position: taps * cg */
-    size_t positions; /* n * od * oh * ow */
-    size_t range;     /* positions copied at once */
-    bool direct;      /* rows are x itself */
-} layout;
-
-static bool reads_x_directly(const ps_conv_shape *s) {
-    return ps_conv_taps(s) == 1 && s->stride_d == 1 && s->stride_h == 1 && s->stride_w == 1 && s->pad_d == 0 &&
-           s->pad_h == 0 && s->pad_w == 0;
-}
-
-static layout layout_of(const ps_conv_shape *s) {
-    layout l = {.s = s, .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s)};
-    l.cg = s->c / s->groups;
-    l.kg = s->k / s->groups;
-    l.row = ps_conv_taps(s) * (size_t)l.cg;
-    l.positions = ps_conv_out_positions(s);
-    l.range = ps_processor_choose(COLUMN_FLOATS, SMALL_COLUMN_FLOATS) / l.row;
-    if (l.range < 16) l.range = 16;
-    if (l.range > 4096) l.range = 4096;
-    if (l.range > l.positions) l.range = l.positions;
-    l.direct = reads_x_directly(s);
-    return l;
+/* How many positions are copied at once. */
+static size_t range_of(const ps_columns *c) {
+    size_t range = ps_processor_choose(COLUMN_FLOATS, SMALL_COLUMN_FLOATS) / c->row;
+    if (range < 16) range = 16;
+    if (range > 4096) range = 4096;
+    return range < c->positions ? range : c->positions;
 }
 
 typedef struct {
-    layout l;
+    ps_columns l;
+    size_t range;
     const float *x, *w, *dy, *bias;
     float *out, *columns, *partial;
     size_t chunks, blocks, block_floats, slot_floats;
@@ -56,69 +36,14 @@ typedef struct {
     bool accumulate;
 } gemm_conv_job;
 
+static gemm_conv_job job_of(const ps_conv_shape *s) {
+    gemm_conv_job job = {.l = ps_columns_of(s)};
+    job.range = range_of(&job.l);
+    return job;
+}
+
 static float *columns_of(const gemm_conv_job *job, int worker) {
-    return job->columns + (size_t)worker * ps_conv_round16(job->l.range * job->l.row);
-}
-
-static bool inside(int i, int size) { return i >= 0 && i < size; }
-
-typedef struct {
-    int n, d, h, w;
-} position;
-
-static position position_at(const layout *l, size_t index) {
-    position p;
-    p.w = (int)(index % (size_t)l->ow), index /= (size_t)l->ow;
-    p.h = (int)(index % (size_t)l->oh), index /= (size_t)l->oh;
-    p.d = (int)(index % (size_t)l->od);
-    p.n = (int)(index / (size_t)l->od);
-    return p;
-}
-
-/* For every tap of one output position: the offset of its first channel in x, or SIZE_MAX in the padding. */
-static void tap_offsets(const layout *l, position p, int group, size_t *offset) {
-    const ps_conv_shape *s = l->s;
-    for (int td = 0; td < s->kd; td++) {
-        int d = p.d * s->stride_d - s->pad_d + td * s->dilation_d;
-        for (int th = 0; th < s->kh; th++) {
-            int h = p.h * s->stride_h - s->pad_h + th * s->dilation_h;
-            size_t line = (((size_t)p.n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h) * (size_t)s->w;
-            bool in = inside(d, s->d) && inside(h, s->h);
-            for (int tw = 0; tw < s->kw; tw++) {
-                int w = p.w * s->stride_w - s->pad_w + tw * s->dilation_w;
-                *offset++ = in && inside(w, s->w) ? (line + (size_t)w) * (size_t)s->c + (size_t)group * (size_t)l->cg
-                                                  : SIZE_MAX;
-            }
-        }
-    }
-}
-
-/* The offsets of one position live on the stack; kernels of more taps are left to the other methods. */
-enum { TAP_LIMIT = 4096 };
-
-static void copy_position(const gemm_conv_job *job, position p, int group, float *column) {
-    size_t offset[TAP_LIMIT], taps = ps_conv_taps(job->l.s), cg = (size_t)job->l.cg;
-    tap_offsets(&job->l, p, group, offset);
-    for (size_t tap = 0; tap < taps; tap++, column += cg) {
-        if (offset[tap] == SIZE_MAX) {
-            memset(column, 0, cg * sizeof *column);
-            continue;
-        }
-        const float *x = job->x + offset[tap];
-        if (cg < 16)
-            for (size_t c = 0; c < cg; c++) column[c] = x[c];
-        else memcpy(column, x, cg * sizeof *column);
-    }
-}
-
-static void add_position(const gemm_conv_job *job, position p, int group, const float *column) {
-    size_t offset[TAP_LIMIT], taps = ps_conv_taps(job->l.s), cg = (size_t)job->l.cg;
-    tap_offsets(&job->l, p, group, offset);
-    for (size_t tap = 0; tap < taps; tap++, column += cg) {
-        if (offset[tap] == SIZE_MAX) continue;
-        float *dx = job->out + offset[tap];
-        for (size_t c = 0; c < cg; c++) dx[c] += column[c];
-    }
+    return job->columns + (size_t)worker * ps_conv_round16(job->range * job->l.row);
 }
 
 /* The matrix of inputs for positions [first, first + count) of a group; x itself where that is the same. */
@@ -129,8 +54,7 @@ static const float *gather(const gemm_conv_job *job, size_t first, size_t count,
     }
     float *columns = columns_of(job, worker);
     *stride = (int)job->l.row;
-    for (size_t i = 0; i < count; i++)
-        copy_position(job, position_at(&job->l, first + i), group, columns + i * job->l.row);
+    ps_columns_copy(&job->l, job->x, first, count, group, columns);
     return columns;
 }
 
@@ -140,7 +64,7 @@ static const float *weights_of(const gemm_conv_job *job, int group) {
 
 static void forward_range(void *context, size_t chunk, int worker) {
     const gemm_conv_job *job = context;
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     size_t k = (size_t)l->s->k, first = ps_threads_chunk_start(l->positions, job->chunks, chunk);
     size_t count = ps_threads_chunk_start(l->positions, job->chunks, chunk + 1) - first;
     float *y = job->out + first * k;
@@ -155,27 +79,28 @@ static void forward_range(void *context, size_t chunk, int worker) {
 
 static void gemm_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
                          void *workspace, ps_threads *threads) {
-    gemm_conv_job job = {.l = layout_of(s), .x = x, .w = w, .bias = bias, .out = y, .columns = workspace};
-    job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
+    gemm_conv_job job = job_of(s);
+    job.x = x, job.w = w, job.bias = bias, job.out = y, job.columns = workspace;
+    job.chunks = ps_threads_chunks(job.l.positions, job.range);
     ps_threads_run(threads, job.chunks, forward_range, &job);
 }
 
 /* Neighbouring positions add to the same inputs, so an image and group is one chunk. */
 static void data_image(void *context, size_t chunk, int worker) {
     const gemm_conv_job *job = context;
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     const ps_conv_shape *s = l->s;
     size_t image = chunk / (size_t)s->groups, inputs = (size_t)s->d * (size_t)s->h * (size_t)s->w;
     size_t outputs = l->positions / (size_t)s->n, cg = (size_t)l->cg;
     int group = (int)(chunk % (size_t)s->groups);
     float *dx = job->out + image * inputs * (size_t)s->c + (size_t)group * cg, *columns = columns_of(job, worker);
     for (size_t i = 0; i < inputs && !job->accumulate; i++) memset(dx + i * (size_t)s->c, 0, cg * sizeof *dx);
-    for (size_t done = 0; done < outputs; done += l->range) {
-        size_t count = outputs - done < l->range ? outputs - done : l->range, first = image * outputs + done;
+    for (size_t done = 0; done < outputs; done += job->range) {
+        size_t count = outputs - done < job->range ? outputs - done : job->range, first = image * outputs + done;
         ps_gemm(false, false, (int)count, (int)l->row, l->kg,
                 job->dy + first * (size_t)s->k + (size_t)group * (size_t)l->kg, s->k, weights_of(job, group),
                 (int)l->row, false, columns, (int)l->row);
-        for (size_t i = 0; i < count; i++) add_position(job, position_at(l, first + i), group, columns + i * l->row);
+        ps_columns_add(l, columns, first, count, group, job->out);
     }
 }
 
@@ -183,7 +108,7 @@ static void data_image(void *context, size_t chunk, int worker) {
 static void data_range(void *context, size_t chunk, int worker) {
     (void)worker;
     const gemm_conv_job *job = context;
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     size_t first = ps_threads_chunk_start(l->positions, job->chunks, chunk);
     size_t count = ps_threads_chunk_start(l->positions, job->chunks, chunk + 1) - first;
     for (int group = 0; group < l->s->groups; group++) {
@@ -196,10 +121,10 @@ static void data_range(void *context, size_t chunk, int worker) {
 static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
                                bool accumulate, void *workspace, ps_threads *threads) {
     (void)bias;
-    gemm_conv_job job = {
-        .l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
+    gemm_conv_job job = job_of(s);
+    job.dy = dy, job.w = w, job.out = dx, job.accumulate = accumulate, job.columns = workspace;
     if (job.l.direct) {
-        job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
+        job.chunks = ps_threads_chunks(job.l.positions, job.range);
         ps_threads_run(threads, job.chunks, data_range, &job);
     } else {
         ps_threads_run(threads, (size_t)s->n * (size_t)s->groups, data_image, &job);
@@ -210,7 +135,7 @@ static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const fl
  * are too large for that, blocks of their rows, each summed shard by shard. Few leaves are cut into blocks too, so that
  * there is work for every thread. */
 static void plan_gradient(gemm_conv_job *job) {
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     size_t n = (size_t)l->s->n, outputs = l->positions / n, weights = (size_t)l->s->k * l->row;
     size_t wanted = ps_threads_chunks(ps_reduce_batch(l->positions), 256);
     job->cut = ps_cut_gradient(n, outputs, weights, wanted < MOST_LEAVES ? wanted : MOST_LEAVES, LEAVES_FLOATS);
@@ -227,11 +152,11 @@ static void plan_gradient(gemm_conv_job *job) {
 
 /* Rows [k0, k0 + rows) of a group's gradient over one leaf. */
 static void sum_leaf(const gemm_conv_job *job, size_t leaf, int group, size_t k0, size_t rows, int worker, float *sum) {
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     size_t first = ps_leaves_start(&job->cut.leaves, leaf), last = ps_leaves_start(&job->cut.leaves, leaf + 1);
     if (first == last) memset(sum, 0, rows * l->row * sizeof *sum);
-    for (size_t done = first; done < last; done += l->range) {
-        size_t count = last - done < l->range ? last - done : l->range;
+    for (size_t done = first; done < last; done += job->range) {
+        size_t count = last - done < job->range ? last - done : job->range;
         int stride;
         const float *columns = gather(job, done, count, group, worker, &stride);
         ps_gemm(true, false, (int)rows, (int)l->row, (int)count,
@@ -242,7 +167,7 @@ static void sum_leaf(const gemm_conv_job *job, size_t leaf, int group, size_t k0
 
 static void weights_chunk(void *context, size_t chunk, int worker) {
     const gemm_conv_job *job = context;
-    const layout *l = &job->l;
+    const ps_columns *l = &job->l;
     size_t leaves = job->cut.leaves.count, held = job->cut.depth_first ? 1 : leaves;
     size_t block = chunk % job->blocks, leaf = chunk / job->blocks % held;
     int group = (int)(chunk / job->blocks / held);
@@ -270,7 +195,8 @@ static size_t partial_floats(const gemm_conv_job *job, int threads) {
 
 static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
                                   ps_threads *threads) {
-    gemm_conv_job job = {.l = layout_of(s), .x = x, .dy = dy, .out = dw, .partial = workspace};
+    gemm_conv_job job = job_of(s);
+    job.x = x, job.dy = dy, job.out = dw, job.partial = workspace;
     plan_gradient(&job);
     size_t partial = partial_floats(&job, ps_threads_count(threads)), leaves = job.cut.leaves.count,
            weights = (size_t)s->k * job.l.row;
@@ -283,10 +209,9 @@ static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const 
 }
 
 static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
-    layout l = layout_of(s);
-    size_t columns = l.direct ? 0 : (size_t)threads * ps_conv_round16(l.range * l.row);
+    gemm_conv_job job = job_of(s);
+    size_t columns = job.l.direct ? 0 : (size_t)threads * ps_conv_round16(job.range * job.l.row);
     if (pass != PS_CONV_BACKWARD_WEIGHTS) return columns * sizeof(float);
-    gemm_conv_job job = {.l = l};
     plan_gradient(&job);
     return (columns + partial_floats(&job, threads)) * sizeof(float);
 }
@@ -294,13 +219,13 @@ static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int thre
 /* Multiplications at 2 per 98 GFLOP/s, slowed down where the matrices are thin, plus the copies at 2 ns a cache
  * line. */
 static double gemm_cost(const ps_conv_shape *s, ps_conv_pass pass) {
-    (void)pass;
-    if (ps_conv_taps(s) > TAP_LIMIT) return -1.0;
-    layout l = layout_of(s);
+    if (ps_conv_taps(s) > PS_COLUMNS_TAPS) return -1.0;
+    ps_columns l = ps_columns_of(s);
     double thin = 1.0 + 16.0 / l.kg + 8.0 / (double)l.row;
     double copies = l.direct ? 0.0 : (double)l.positions * (double)l.row * s->groups / 8.0;
-    double call = 300.0 * s->groups * (double)ps_threads_chunks(l.positions, l.range);
-    return ps_conv_macs(s) * thin / 49.0 + copies + call;
+    double call = 300.0 * s->groups * (double)ps_threads_chunks(l.positions, range_of(&l));
+    return ps_conv_macs(s) * thin / 49.0 + copies + call +
+           ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 0.9 : 0.4);
 }
 
 const ps_conv_method ps_conv_method_gemm = {

@@ -41,11 +41,11 @@ static inline size_t ps_conv_taps(const ps_conv_shape *s) { return (size_t)s->kd
 static inline size_t ps_conv_weights(const ps_conv_shape *s) {
     return (size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups);
 }
-/* Nanoseconds, a part of a cost: weights of 3D kernels are so many that they are beyond the caches, and each then takes
- * `each` more to go there and back. */
+/* Nanoseconds, a part of a cost: weights so many that they are beyond the caches take `each` more to go there and
+ * back. */
 static inline double ps_conv_far_weights(const ps_conv_shape *s, double each) {
     double weights = (double)ps_conv_weights(s);
-    return s->kd > 1 && weights > 1 << 20 ? each * weights : 0.0;
+    return weights > 1 << 19 ? each * weights : 0.0;
 }
 /* Rounds a number of floats up to whole cache lines. */
 static inline size_t ps_conv_round16(size_t floats) { return (floats + 15) / 16 * 16; }

@@ -911,7 +911,9 @@ static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (map.kd > 1 || narrow || s->groups > 1) places = 60.0 * (inputs + tiles);
     return s->groups * (2000.0 + products * (tiles * taps * each / 50.0 + 0.15 * (inputs * c + tiles * k)) + places +
                         PS_WINOGRAD_WEIGHTS * 0.1 * map.kd * c * k) +
-           ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : 0.45);
+           ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0
+                                  : s->kd > 1                      ? 0.45
+                                                                   : 0.2);
 }
 
 const ps_conv_method ps_conv_method_winograd4 = {

@@ -20,13 +20,17 @@ enum {
     FEW_ROWS = 96,
     ONE_BLOCK = 12, /* rows; two without AVX-512 */
     LANES_MOST = 16,
-    LARGE_FLOATS = 2 << 20
+    LARGE_FLOATS = 2 << 20,
+    SWAPPED_MOST = 32, /* rows of c, a block's two vectors, for which columns of b that lie turned are not packed */
+    SWAPPED_LEAST = 48,
+    SWAPPED_COLUMNS = 192 /* of a task, for which a is packed anew */
 };
 
 /* What a thread packs into; it stays in its second-level cache. */
 typedef struct {
     _Alignas(64) float panels[DEPTH * BLOCK_COLUMNS];
     _Alignas(64) float rows[DEPTH * (PASS_ROWS + PS_PRODUCT_LINE)];
+    _Alignas(64) float sums[SWAPPED_COLUMNS * SWAPPED_MOST];
 } packing_room;
 static _Thread_local packing_room room;
 
@@ -204,8 +208,40 @@ void ps_product_here(const ps_product *p) {
     for (size_t block = 0; p->m > 0 && block < c.columns; block++) run_block(&c, block, 0);
 }
 
+/* Few rows and a b that lies turned: c' = b' a', whose long factor is read as it lies, once. Every element is the same
+ * sum in the same order. */
+static void run_swapped(void *context, size_t block, int worker) {
+    (void)worker;
+    const cut *c = context;
+    const ps_product *p = c->product;
+    size_t first = ps_threads_chunk_start(p->n, c->columns, block), m = p->m;
+    ps_product turned = {.m = ps_threads_chunk_start(p->n, c->columns, block + 1) - first, .n = m, .k = p->k};
+    turned.a = (ps_matrix){at(&p->b, 0, first), p->b.column, p->b.row};
+    turned.b = (ps_matrix){p->a.data, p->a.column, p->a.row};
+    turned.c = room.sums, turned.c_row = m, turned.accumulate = true;
+    for (size_t j = 0; j < turned.m; j++)
+        for (size_t i = 0; i < m; i++)
+            room.sums[j * m + i] = p->accumulate     ? p->c[i * p->c_row + first + j]
+                                   : p->bias != NULL ? p->bias[first + j]
+                                                     : 0.0f;
+    multiply_block(&turned, false);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < turned.m; j++) p->c[i * p->c_row + first + j] = room.sums[j * m + i];
+}
+
+static cut cut_swapped(const ps_product *p) {
+    size_t columns = p->n / TASKS;
+    if (columns > SWAPPED_COLUMNS) columns = SWAPPED_COLUMNS;
+    return (cut){p, 1, ps_threads_chunks(p->n, columns < SWAPPED_LEAST ? SWAPPED_LEAST : columns), false};
+}
+
 void ps_product_run(const ps_product *p, ps_threads *threads) {
     if (p->m == 0 || p->n == 0) return;
+    if (p->m <= SWAPPED_MOST && p->b.column != 1) {
+        cut c = cut_swapped(p);
+        ps_threads_run(threads, c.columns, run_swapped, &c);
+        return;
+    }
     cut c = cut_of(p);
     c.stream = p->m * p->n >= LARGE_FLOATS && p->c_row % PS_PRODUCT_LINE == 0 && (uintptr_t)p->c % 64 == 0;
     ps_threads_run(threads, c.rows * c.columns, run_block, &c);

@@ -4,7 +4,8 @@
 
 enum {
     STRETCH = 16, /* of the depth, after which some of what comes next is fetched */
-    FETCHES = 12  /* cache lines at a time */
+    FETCHES = 12, /* cache lines at a time, more where there are few products to fetch them beside, */
+    MOST_FETCHES = 48
 };
 
 INLINE int at_most(size_t count, int most) { return count < (size_t)most ? (int)count : most; }
@@ -66,11 +67,11 @@ INLINE void end_of_stream(void) {}
 /* How far the fetching has come. */
 typedef struct {
     ps_product_next left, then;
-    size_t line;
+    size_t line, each;
 } fetcher;
 
 INLINE void fetch_some(fetcher *f) {
-    for (int i = 0; i < FETCHES && f->left.rows > 0; i++) {
+    for (size_t i = 0; i < f->each && f->left.rows > 0; i++) {
         __builtin_prefetch(f->left.data + f->line * PS_PRODUCT_LINE);
         if (++f->line < f->left.lines) continue;
         f->line = 0;
@@ -120,11 +121,21 @@ INLINE void multiply_rows(int rows, int vectors, const ps_product_block *p, size
     }
 }
 
+static fetcher start_fetching(const ps_product_block *p) {
+    fetcher f = {.left = p->next[0], .then = p->next[1], .each = FETCHES};
+    size_t lines = f.left.rows * f.left.lines + f.then.rows * f.then.lines;
+    size_t panels = (p->columns + 2 * LANES - 1) / (2 * LANES), blocks = (p->rows + ROWS - 1) / ROWS;
+    size_t times = panels * blocks * ((p->depth + STRETCH - 1) / STRETCH);
+    if (times > 0 && lines > f.each * times) f.each = lines / times + 1;
+    if (f.each > MOST_FETCHES) f.each = MOST_FETCHES;
+    if (f.left.rows == 0) f.left = f.then, f.then.rows = 0;
+    return f;
+}
+
 /* Blocks of even height: one low block at the end would wait for its own sums. */
 static void multiply(const ps_product_block *p) {
     const float *panel = p->b;
-    fetcher f = {.left = p->next[0], .then = p->next[1]};
-    if (f.left.rows == 0) f.left = f.then, f.then.rows = 0;
+    fetcher f = start_fetching(p);
     for (size_t column = 0; column < p->columns; column += 2 * LANES) {
         int vectors = p->columns - column > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
         size_t blocks = (p->rows + (size_t)most - 1) / (size_t)most;

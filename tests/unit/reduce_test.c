@@ -293,7 +293,8 @@ static void convolutions_sum_alike(void **state) {
     (void)state;
     static const char *const methods[] = {"winograd4", "stem",    "lines", "direct",
                                           "depthwise", "patches", "gemm",  "reference"};
-    static const double most_macs[] = {1e10, 1e10, 3e8, 1.2e9, 1e9, 1.2e9, 1.2e9, 2e7}; /* the later ones are slow */
+    static const double most_macs[] = {1e10,  1e10,  3e8,   1.2e9, 1e9,
+                                       1.2e9, 1.2e9, 1.2e9, 2e7}; /* the later ones are slow */
     size_t shapes = sizeof conv_shapes / sizeof *conv_shapes, done = 0;
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (size_t i = 0; i < shapes; i++)
