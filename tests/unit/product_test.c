@@ -27,6 +27,9 @@ static const product_case cases[] = {
     {30, 1024, 40, 0, false, false, false, true}, {9, 1024, 600, 0, true, false, false, false},
     {3, 5, 0, 1, false, false, false, true},      {4, 6, 0, 0, false, false, true, false},
     {2100, 2048, 5, 0, false, true, false, true}, {0, 4, 4, 0, false, false, false, false},
+    {7, 700, 2100, 3, false, true, false, true},  {32, 200, 4096, 0, true, true, true, false},
+    {16, 2080, 40, 0, false, false, false, true}, {11, 96, 2000, 0, true, false, true, false},
+    {310, 2500, 9, 1, true, true, true, false},   {1, 400, 1024, 0, false, true, false, true},
 };
 
 /* Numbers of a case, in [-0.5, 0.5). */
