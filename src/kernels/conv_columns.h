@@ -1,6 +1,6 @@
-/* The columns of a convolution (im2col, vol2col in 3D): what its output positions read of the input, one row of a matrix
- * for each position, taps in order and a group's channels within a tap. Shared by the methods gemm and unfold. Private to
- * src/kernels. */
+/* The columns of a convolution (im2col, vol2col in 3D): what its output positions read of the input, one row of a
+ * matrix for each position, taps in order and a group's channels within a tap. Shared by the methods gemm and unfold.
+ * Private to src/kernels. */
 #ifndef PS_KERNELS_CONV_COLUMNS_H
 #define PS_KERNELS_CONV_COLUMNS_H
 
