@@ -294,7 +294,7 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     double panels = pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : vectors / 2.0;
     return 1500.0 + ps_conv_macs(s) * waste / 80.0 + gathered + 0.1 * row * s->k +
            3.0 * s->groups * positions * (1.0 + panels) +
-           ps_conv_far_weights(s, pass == PS_CONV_BACKWARD_WEIGHTS ? 1.5 : 1.0);
+           ps_conv_far_weights(s, (s->kd > 1 ? 0.4 : 1.0) + (pass == PS_CONV_BACKWARD_WEIGHTS ? 0.5 : 0.0));
 }
 
 const ps_conv_method ps_conv_method_direct = {

@@ -2,7 +2,7 @@
  * down by 2x2x2 with stride 2, its transpose, and 1x1 with a stride. Then every input position belongs to one output
  * position at most. For a tap (td, th) the taps along w of a patch are one stretch of kw * c floats in memory, and
  * the stretches of the patches of an output line lie at even distances: a slice, the left factor of a matrix product
- * (kernels/product.h) that is read where it lies. Backward-data writes such slices, each once. Slices of short lines
+ * (product_simd.h) that is read where it lies. Backward-data writes such slices, each once. Slices of short lines
  * are brought together first; those of the weight gradient are always, since one line is too short to sum over.
  * Relative L2 error as the direct method's: sums in sequence. */
 #include <string.h>
@@ -46,7 +46,7 @@ static bool apart(int kernel, int stride, int pad, int dilation) {
 static bool can(const ps_conv_shape *s) {
     return s->groups == 1 && (s->stride_d > 1 || s->stride_h > 1 || s->stride_w > 1) &&
            apart(s->kd, s->stride_d, s->pad_d, s->dilation_d) && apart(s->kh, s->stride_h, s->pad_h, s->dilation_h) &&
-           apart(s->kw, s->stride_w, s->pad_w, s->dilation_w) && s->stride_w <= s->w;
+           apart(s->kw, s->stride_w, s->pad_w, s->dilation_w);
 }
 
 /* Where the slice of an output line begins in the map of inputs. */
@@ -57,12 +57,12 @@ static size_t slice_at(const patches *p, size_t line, size_t slice) {
     return ((n * (size_t)s->d + d) * (size_t)s->h + h) * (size_t)s->w * p->c;
 }
 
-/* Columns of panel `first / panel` of a factor that has so many. */
-static size_t panel_columns(const patches *p, size_t columns, size_t first) {
-    return columns - first < p->kernels->panel ? columns - first : p->kernels->panel;
-}
-
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Of the panel that begins at column `first` of so many. */
+static size_t panel_columns(const patches *p, size_t columns, size_t first) {
+    return smaller(columns - first, p->kernels->panel);
+}
 
 /* ---- Forward and backward-data ---- */
 
@@ -127,7 +127,7 @@ static void spread(const patches *p, const float *from, size_t slice, size_t fir
 /* What the product makes of some of the depth and columns of a slice, for lines [first, last). */
 typedef struct {
     size_t slice, start, depth, column, columns, first, last;
-    float *room; /* of the worker: TASK_POSITIONS rows */
+    float *room; /* of the worker: as many rows as a task has positions */
 } share;
 
 static ps_product_block block_of(const sweep *run, const share *part) {
@@ -298,7 +298,8 @@ static gradient gradient_of(const ps_conv_shape *s) {
     return g;
 }
 
-/* A slice of lines [first, last) as the product reads it: panels of [positions][panel]. */
+/* A slice of lines [first, last) as the product reads it: panels of [positions][panel]. What the last panel has beyond
+ * the columns only goes into sums that are not stored. */
 static void copy_slice(const gradient *g, size_t slice, size_t first, size_t last, float *to) {
     const patches *p = &g->p;
     size_t positions = (last - first) * p->ow, half = p->kernels->panel / 2;

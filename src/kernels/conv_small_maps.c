@@ -152,7 +152,7 @@ static size_t maps_workspace(const ps_conv_shape *s, ps_conv_pass pass, int thre
 static double maps_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!can(s)) return -1.0;
     ps_shards shards = ps_shards_of((size_t)s->n);
-    if (shards.whole * ps_conv_weights(s) > ROOM_FLOATS) return -1.0;
+    if (shards.whole > 1 && shards.whole * ps_conv_weights(s) > ROOM_FLOATS) return -1.0;
     pairing found;
     find_pairs(s, &found);
     double wide = pass == PS_CONV_FORWARD ? s->k : s->c;

@@ -1,5 +1,6 @@
 /* Convolution of few positions by many weights, as small batches of deep layers are: the columns of all positions are
- * copied (conv_columns.h), and each pass is one matrix product (kernels/product.h) that goes through the weights once.
+ * unfolded (conv_columns.h; backward-data folds them back, an image a task), and each pass is one matrix product
+ * (kernels/product.h), the weight gradient one a shard, that goes through the weights once.
  * Any kernel, stride, padding and dilation; 2D and 3D.
  * Relative L2 error as the direct method's: sums in sequence. */
 #include <string.h>
@@ -107,7 +108,7 @@ static double unfold_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     ps_columns c = ps_columns_of(s);
     double positions = (double)c.positions, weights = (double)ps_conv_weights(s);
     size_t shards = ps_shards_of((size_t)s->n).whole;
-    if (pass == PS_CONV_BACKWARD_WEIGHTS && (double)shards * weights > ROOM_FLOATS) return -1.0;
+    if (pass == PS_CONV_BACKWARD_WEIGHTS && shards > 1 && (double)shards * weights > ROOM_FLOATS) return -1.0;
     double wide = pass == PS_CONV_FORWARD ? s->k : (double)c.row;
     double waste = (double)ps_threads_chunks((size_t)wide, 16) * 16 / wide;
     double deep = pass == PS_CONV_BACKWARD_WEIGHTS ? positions / (double)shards : 512;

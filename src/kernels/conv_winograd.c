@@ -42,7 +42,7 @@ enum {
     FEWEST_OF_GROUP = 4, /* channels or filters of a group of the convolution */
     FILTERS_PER_TASK = 4,
     FILTER_BLOCK = 96,       /* most filters of a block of the weight gradient */
-    SMALL_FILTER_BLOCK = 32, /* and with stride 2, whose 81 products take turns at 36 sums */
+    SMALL_FILTER_BLOCK = 32, /* and with stride 2, whose tiles take twice the room */
     MANY_PRODUCTS = 96 * 96,
     WORTH_TWO = 1 << 14,      /* tiles x columns x rows of a task worth sharing: some ten microseconds */
     OWN_THREADS = 4,          /* at most, to share nothing: beyond, the repeated work outweighs the crossing */

@@ -21,15 +21,15 @@ enum {
     ONE_BLOCK = 12, /* rows; two without AVX-512 */
     LANES_MOST = 16,
     LARGE_FLOATS = 2 << 20,
-    FEWEST_ROWS = 32,      /* of c, two vectors, for which b that lies turned is read in place */
+    SWAPPED_ROWS = 32,     /* of c, two vectors, for which b that lies turned is read in place */
     SWAPPED_COLUMNS = 192, /* of a task, for which a is packed anew */
     SWAPPED_PASS = 6,      /* so few that they have room in a set of the nearest cache */
     SWAPPED_DEPTH = 2048,
     SMALL_SWAPPED_DEPTH = 512,
     WIDE_ROWS = 16, /* of c, for which b that lies along is read in place */
     WIDE_COLUMNS = 1024,
-    WIDE_TASKS = 4,
-    WIDE_FLOATS = 16 * 1024, /* of b in a slice */
+    WIDE_TASKS = 8,
+    WIDE_FLOATS = 8 * 1024, /* of b in a slice */
     SHALLOW = 16,
     SHALLOW_COLUMNS = 2048
 };
@@ -38,9 +38,11 @@ enum {
 typedef struct {
     _Alignas(64) float panels[DEPTH * BLOCK_COLUMNS];
     _Alignas(64) float rows[DEPTH * (PASS_ROWS + PS_PRODUCT_LINE)];
-    _Alignas(64) float sums[SWAPPED_COLUMNS * FEWEST_ROWS];
+    _Alignas(64) float sums[SWAPPED_COLUMNS * SWAPPED_ROWS];
 } packing_room;
 static _Thread_local packing_room room;
+_Static_assert(SWAPPED_DEPTH *SWAPPED_ROWS <= DEPTH * BLOCK_COLUMNS, "room for the short factor of few rows");
+_Static_assert(SHALLOW *SHALLOW_COLUMNS <= DEPTH * BLOCK_COLUMNS, "room for a shallow product's factor");
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
@@ -63,8 +65,8 @@ static bool a_in_place(const ps_product *p) { return (p->a.column == 1 ? p->a.ro
 
 /* A product on one thread and how it is cut: slices of k so deep, in which so many rows of a pass by at a time. stream:
  * c will have left the caches before it is read. along: one factor is so much larger than the other that all time goes
- * into reading it, in long pieces of few rows; the processor itself fetches those best, and they are neither copied
- * nor fetched. */
+ * into reading it, in long pieces of few rows. The hardware's own prefetching does that best, so nothing is copied or
+ * prefetched here. */
 typedef struct {
     const ps_product *p;
     size_t depth, rows;
@@ -283,12 +285,13 @@ static cut cut_swapped(const ps_product *p) {
 
 void ps_product_run(const ps_product *p, ps_threads *threads) {
     if (p->m == 0 || p->n == 0) return;
-    if (p->m <= FEWEST_ROWS && p->b.column != 1) {
+    if (p->m <= SWAPPED_ROWS && p->b.column != 1) {
         cut c = cut_swapped(p);
         ps_threads_run(threads, c.columns, run_swapped, &c);
         return;
     }
     cut c = p->m <= WIDE_ROWS && b_has_vectors(p) ? cut_wide(p) : p->k <= SHALLOW ? cut_shallow(p) : cut_of(p);
+    if (!c.along && c.rows * c.columns < TASKS) c = cut_of(p);
     c.stream = p->m * p->n >= LARGE_FLOATS && p->c_row % PS_PRODUCT_LINE == 0 && (uintptr_t)p->c % 64 == 0;
     ps_threads_run(threads, c.rows * c.columns, run_block, &c);
 }

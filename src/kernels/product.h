@@ -6,7 +6,9 @@
  * As Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008: slices of k; of each slice a block
  * of b is packed into panels of two vectors, which stay in the second-level cache while rows of a pass by. Two things
  * are ours: rows of a are read where they lie unless they would fall on the same cache sets, and the rows to come
- * are fetched while the block at hand is multiplied, so that memory is read behind the arithmetic. */
+ * are fetched while the block at hand is multiplied, so that memory is read behind the arithmetic. Products of few
+ * rows are bound by the reading of b: it is not packed but read where it lies, once, in long pieces; where it lies
+ * turned, the factors change places. */
 #ifndef PS_KERNELS_PRODUCT_H
 #define PS_KERNELS_PRODUCT_H
 

@@ -1,4 +1,5 @@
-/* Inside of product.c and attention.c: packing and products for one instruction set. Not for other rooms. */
+/* Inside of product.c, attention.c and conv_patches.c: packing and products for one instruction set. Not for other
+ * rooms. */
 #ifndef PS_KERNELS_PRODUCT_SIMD_H
 #define PS_KERNELS_PRODUCT_SIMD_H
 

@@ -363,6 +363,18 @@ static void *workspace_of(const ps_conv_plan *plan, int threads) {
     return workspace;
 }
 
+/* With a bias for every input channel. */
+static void check_transposed(fixture *f, int method, const ps_conv_plan *plan, ps_threads *pool) {
+    void *workspace = room(ps_conv_transposed_bytes(plan, ps_threads_count(pool)) + 1, 1);
+    float *start = room(f->xs, sizeof(float));
+    for (size_t i = 0; i < f->xs; i++) start[i] = f->dx0[i % (size_t)f->s.c];
+    poison(f->out, f->xs);
+    ps_conv_transposed(plan, false, f->dy, f->w, f->dx0, f->out, workspace, pool);
+    expect_close(f, method, PS_CONV_BACKWARD_DATA, "transposed", relative_error(f->out, f->dx, start, f->xs));
+    ps_free(workspace);
+    ps_free(start);
+}
+
 static void check_method(fixture *f, int method, ps_threads *pool) {
     ps_conv_plan plan;
     assert_int_equal(ps_conv_plan_init(&plan, &f->s), PS_OK);
@@ -390,6 +402,7 @@ static void check_method(fixture *f, int method, ps_threads *pool) {
         ps_conv_backward_data(&plan, f->dy, f->w, f->out, true, workspace, pool);
         expect_close(f, method, PS_CONV_BACKWARD_DATA, "backward-data added",
                      relative_error(f->out, f->dx, f->dx0, f->xs));
+        check_transposed(f, method, &plan, pool);
     }
     if (able[PS_CONV_BACKWARD_WEIGHTS]) {
         poison(f->out, f->ws + f->bs);
@@ -448,6 +461,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
         SHAPE2(9, 40, 13, 9, 36, 3, 1, 1, 1, 1),     SHAPE2(33, 64, 4, 4, 64, 3, 1, 1, 1, 1),
         SHAPE2(3, 8, 17, 16, 24, 3, 2, 1, 1, 1),     SHAPE2(16, 32, 8, 8, 8, 1, 1, 0, 1, 1),
         SHAPE2(4, 40, 12, 12, 40, 3, 1, 1, 1, 40),   SHAPE3(3, 8, 5, 6, 7, 8, 3, 1, 1, 1, 1),
+        SHAPE2(2, 20, 27, 31, 40, 2, 2, 0, 1, 1),    SHAPE3(2, 16, 8, 8, 28, 32, 2, 2, 0, 1, 1),
         SHAPE2(4, 32, 9, 9, 64, 1, 2, 0, 1, 1),      SHAPE2(2, 3, 20, 20, 8, 7, 2, 3, 1, 1),
         SHAPE2(3, 16, 8, 8, 16, 3, 1, 1, 1, 4),      SHAPE2(1, 264, 6, 6, 264, 3, 1, 1, 1, 1),
         SHAPE2(5, 24, 11, 9, 20, 3, 2, 1, 1, 1),     SHAPE2(7, 80, 15, 14, 80, 3, 2, 1, 1, 80),

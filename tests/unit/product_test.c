@@ -29,6 +29,8 @@ static const product_case cases[] = {
     {2100, 2048, 5, 0, false, true, false, true}, {0, 4, 4, 0, false, false, false, false},
     {7, 700, 2100, 3, false, true, false, true},  {32, 200, 4096, 0, true, true, true, false},
     {16, 2080, 40, 0, false, false, false, true}, {11, 96, 2000, 0, true, false, true, false},
+    {5, 9, 0, 0, false, true, false, true},       {31, 100, 2100, 1, false, true, false, true},
+    {20, 200, 600, 0, true, true, true, false},   {700, 2100, 9, 0, true, false, false, true},
     {310, 2500, 9, 1, true, true, true, false},   {1, 400, 1024, 0, false, true, false, true},
 };
 

@@ -291,19 +291,21 @@ static const ps_conv_shape conv_shapes[] = {
 
 static void convolutions_sum_alike(void **state) {
     (void)state;
-    static const char *const methods[] = {"winograd4", "stem",    "lines", "direct",
-                                          "depthwise", "patches", "gemm",  "reference"};
-    static const double most_macs[] = {1e10,  1e10,  3e8,   1.2e9, 1e9,
-                                       1.2e9, 1.2e9, 1.2e9, 2e7}; /* the later ones are slow */
+    static const struct {
+        const char *name;
+        double most_macs;
+    } methods[] = {{"winograd4", 1e10}, {"stem", 1e10},     {"lines", 3e8},    {"direct", 1.2e9},
+                   {"depthwise", 1e9},  {"patches", 1.2e9}, {"unfold", 1.2e9}, {"small-maps", 1.2e9},
+                   {"pointwise", 1e9},  {"gemm", 1.2e9},    {"reference", 2e7}}; /* the last ones are slow */
     size_t shapes = sizeof conv_shapes / sizeof *conv_shapes, done = 0;
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (size_t i = 0; i < shapes; i++)
             for (size_t b = 0; b < BATCHES; b++) {
-                conv_case c = {methods[m], conv_shapes[i]};
+                conv_case c = {methods[m].name, conv_shapes[i]};
                 ps_conv_plan plan;
                 char text[256];
                 c.shape.n = (int)batches[b];
-                if (ps_conv_macs(&c.shape) > most_macs[m]) continue;
+                if (ps_conv_macs(&c.shape) > methods[m].most_macs) continue;
                 assert_int_equal(ps_conv_plan_init(&plan, &c.shape), PS_OK);
                 if (ps_conv_plan_force(&plan, c.method) != PS_OK) continue;
                 ps_conv_plan_describe(&plan, text, sizeof text);
