@@ -175,7 +175,7 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
     size_t rows = ps_threads_chunk_start((size_t)l->kg, job->blocks, block + 1) - k0;
     size_t at = ((size_t)group * (size_t)l->kg + k0) * l->row, count = rows * l->row;
     if (!job->cut.depth_first) {
-        float *sums = leaves == 1 ? job->out : job->partial + leaf * (size_t)l->s->k * l->row;
+        float *sums = ps_leaf_sum(job->partial, job->out, leaves, (size_t)l->s->k * l->row, leaf);
         sum_leaf(job, leaf, group, k0, rows, worker, sums + at);
         return;
     }
@@ -190,7 +190,7 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
 static size_t partial_floats(const gemm_conv_job *job, int threads) {
     size_t leaves = job->cut.leaves.count;
     if (job->cut.depth_first) return ps_conv_round16((size_t)threads * job->slot_floats);
-    return leaves == 1 ? 0 : ps_conv_round16(leaves * (size_t)job->l.s->k * job->l.row);
+    return ps_leaf_sums_floats(leaves, (size_t)job->l.s->k * job->l.row);
 }
 
 static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
@@ -203,9 +203,7 @@ static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const 
     /* Columns come after the partial sums; without either there is no workspace to point into. */
     job.columns = job.l.direct ? NULL : (float *)workspace + partial;
     ps_threads_run(threads, (size_t)s->groups * (job.cut.depth_first ? 1 : leaves) * job.blocks, weights_chunk, &job);
-    if (job.cut.depth_first || leaves == 1) return;
-    ps_reduce_floats(job.partial, leaves, weights, weights, threads);
-    memcpy(dw, job.partial, weights * sizeof *dw);
+    if (!job.cut.depth_first) ps_leaf_sums_add(job.partial, dw, leaves, weights, threads);
 }
 
 static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

@@ -277,9 +277,9 @@ static void patches_backward_data(const ps_conv_shape *s, const float *dy, const
 typedef struct {
     patches p;
     const float *x, *dy;
-    float *parts, *room;
-    size_t part_step, room_floats, positions; /* of a worker; copied at a time */
-    size_t blocks, pieces;                    /* of filters and of slices, tasks of a leaf */
+    float *dw, *parts, *room;
+    size_t floats, room_floats, positions; /* of the gradient; of a worker; copied at a time */
+    size_t blocks, pieces;                 /* of filters and of slices, tasks of a leaf */
     ps_gradient_cut cut;
 } gradient;
 
@@ -287,9 +287,9 @@ static gradient gradient_of(const ps_conv_shape *s) {
     gradient g = {.p = patches_of(s, (size_t)s->kw * (size_t)s->c)};
     const patches *p = &g.p;
     size_t items = p->lines / (size_t)s->n;
-    g.part_step = ps_conv_round16(p->k * p->row);
+    g.floats = p->k * p->row;
     size_t leaves = ps_threads_chunks(ps_reduce_batch((size_t)s->n) * items * p->ow, LEAF_POSITIONS);
-    g.cut = ps_cut_gradient((size_t)s->n, items, g.part_step, smaller(leaves, LEAVES), LEAVES_FLOATS);
+    g.cut = ps_cut_gradient((size_t)s->n, items, ps_leaf_sum_step(g.floats), smaller(leaves, LEAVES), LEAVES_FLOATS);
     leaves = g.cut.leaves.parts * g.cut.leaves.shards.whole;
     g.pieces = leaves < TASKS ? p->slices : 1;
     g.blocks = leaves * g.pieces < TASKS ? smaller(ps_threads_chunks(p->k, 32), TASKS / (leaves * g.pieces)) : 1;
@@ -356,8 +356,9 @@ static void sum_leaf(void *context, size_t chunk, int worker) {
                        ps_threads_chunk_start(p->slices, g->pieces, piece + 1),
                        ps_leaves_start(&g->cut.leaves, leaf),
                        ps_leaves_start(&g->cut.leaves, leaf + 1)};
-    float *room = g->room + (size_t)worker * g->room_floats, *part = g->parts + leaf * g->part_step;
-    if (b.begin == b.end && block + piece == 0) memset(part, 0, p->k * p->row * sizeof *part);
+    float *room = g->room + (size_t)worker * g->room_floats;
+    float *part = ps_leaf_sum(g->parts, g->dw, g->cut.leaves.count, g->floats, leaf);
+    if (b.begin == b.end && block + piece == 0) memset(part, 0, g->floats * sizeof *part);
     size_t lines = g->positions / p->ow;
     for (size_t first = b.begin; first < b.end; first += lines)
         sum_lines(g, &b, first, smaller(first + lines, b.end), room, part);
@@ -366,20 +367,18 @@ static void sum_leaf(void *context, size_t chunk, int worker) {
 static void patches_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
                                      void *workspace, ps_threads *threads) {
     gradient g = gradient_of(s);
-    size_t leaves = g.cut.leaves.count, floats = g.p.k * g.p.row;
-    g.x = x, g.dy = dy, g.parts = leaves > 1 ? workspace : dw;
-    g.room = (float *)workspace + (leaves > 1 ? leaves * g.part_step : 0);
+    size_t leaves = g.cut.leaves.count;
+    g.x = x, g.dy = dy, g.dw = dw, g.parts = workspace;
+    g.room = g.parts + ps_leaf_sums_floats(leaves, g.floats);
     ps_threads_run(threads, leaves * g.pieces * g.blocks, sum_leaf, &g);
-    if (leaves == 1) return;
-    ps_reduce_floats(g.parts, leaves, g.part_step, floats, threads);
-    memcpy(dw, g.parts, floats * sizeof *dw);
+    ps_leaf_sums_add(g.parts, dw, leaves, g.floats, threads);
 }
 
 static size_t patches_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     if (pass == PS_CONV_BACKWARD_WEIGHTS) {
         gradient g = gradient_of(s);
-        size_t sums = g.cut.leaves.count > 1 ? g.cut.leaves.count * g.part_step : 0;
-        return ((size_t)threads * g.room_floats + sums) * sizeof(float);
+        size_t sums = ps_leaf_sums_floats(g.cut.leaves.count, g.floats);
+        return (sums + (size_t)threads * g.room_floats) * sizeof(float);
     }
     sweep run = sweep_of(s, pass == PS_CONV_BACKWARD_DATA);
     size_t repeated = ps_conv_round16(run.p.stretch); /* the bias */

@@ -101,11 +101,6 @@ static void maps_backward_data(const ps_conv_shape *s, const float *dy, const fl
     run_sweep(s, &backward, threads);
 }
 
-/* Shard by shard, each with a sum of its own where there are several. */
-static float *shard_sum(const ps_conv_shape *s, const ps_shards *shards, size_t shard, float *dw, float *parts) {
-    return shards->count > 1 ? parts + shard * ps_conv_round16(ps_conv_weights(s)) : dw;
-}
-
 static void sum_shard(const ps_conv_shape *s, const pairing *found, size_t first, size_t samples, const float *x,
                       const float *dy, float *dw, ps_threads *threads) {
     size_t c = (size_t)s->c, k = (size_t)s->k, row = ps_conv_taps(s) * c;
@@ -130,21 +125,19 @@ static void maps_backward_weights(const ps_conv_shape *s, const float *x, const 
     pairing found;
     find_pairs(s, &found);
     ps_shards shards = ps_shards_of((size_t)s->n);
+    size_t floats = ps_conv_weights(s);
     for (size_t shard = 0; shard < shards.count; shard++) {
         size_t first = ps_shards_start(&shards, shard), samples = ps_shards_start(&shards, shard + 1) - first;
-        sum_shard(s, &found, first, samples, x, dy, shard_sum(s, &shards, shard, dw, workspace), threads);
+        float *sum = ps_leaf_sum(workspace, dw, shards.count, floats, shard);
+        sum_shard(s, &found, first, samples, x, dy, sum, threads);
     }
-    if (shards.count == 1) return;
-    size_t floats = ps_conv_weights(s);
-    ps_reduce_floats(workspace, shards.count, ps_conv_round16(floats), floats, threads);
-    memcpy(dw, workspace, floats * sizeof *dw);
+    ps_leaf_sums_add(workspace, dw, shards.count, floats, threads);
 }
 
 static size_t maps_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     (void)threads;
-    ps_shards shards = ps_shards_of((size_t)s->n);
-    if (pass != PS_CONV_BACKWARD_WEIGHTS || shards.count == 1) return 0;
-    return shards.count * ps_conv_round16(ps_conv_weights(s)) * sizeof(float);
+    if (pass != PS_CONV_BACKWARD_WEIGHTS) return 0;
+    return ps_leaf_sums_floats(ps_shards_of((size_t)s->n).count, ps_conv_weights(s)) * sizeof(float);
 }
 
 /* In nanoseconds: 90 products each; a product of few images is mostly the packing of weights, in the weight gradient

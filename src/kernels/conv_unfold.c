@@ -86,19 +86,17 @@ static void unfold_backward_weights(const ps_conv_shape *s, const float *x, cons
         size_t first = ps_shards_start(&shards, shard) * outputs, last = ps_shards_start(&shards, shard + 1) * outputs;
         ps_product product = {.m = k, .n = c.row, .k = last - first, .c_row = c.row};
         product.a = ps_matrix_turned(dy + first * k, k), product.b = ps_matrix_rows(rows + first * c.row, c.row);
-        product.c = shards.count > 1 ? parts + shard * ps_conv_round16(floats) : dw;
+        product.c = ps_leaf_sum(parts, dw, shards.count, floats, shard);
         ps_product_run(&product, threads);
     }
-    if (shards.count == 1) return;
-    ps_reduce_floats(parts, shards.count, ps_conv_round16(floats), floats, threads);
-    memcpy(dw, parts, floats * sizeof *dw);
+    ps_leaf_sums_add(parts, dw, shards.count, floats, threads);
 }
 
 static size_t unfold_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     (void)threads;
     ps_columns c = ps_columns_of(s);
     size_t shards = ps_shards_of((size_t)s->n).count, floats = ps_conv_round16(c.positions * c.row);
-    if (pass == PS_CONV_BACKWARD_WEIGHTS && shards > 1) floats += shards * ps_conv_round16(ps_conv_weights(s));
+    if (pass == PS_CONV_BACKWARD_WEIGHTS) floats += ps_leaf_sums_floats(shards, ps_conv_weights(s));
     return floats * sizeof(float);
 }
 

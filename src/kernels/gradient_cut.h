@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "parallel/reduce.h"
 
@@ -22,6 +23,22 @@ static inline ps_gradient_cut ps_cut_gradient(size_t samples, size_t items, size
     bool depth_first = shards.whole > 1 && shards.whole * floats > room;
     size_t most = depth_first ? 1 : room / floats;
     return (ps_gradient_cut){ps_leaves_of(samples, items, wanted < most ? wanted : most), depth_first};
+}
+
+/* Sums of a gradient of `floats`, one a leaf (or a shard), next to each other in `parts`; a single one is dw itself, and
+ * needs no room. */
+static inline size_t ps_leaf_sum_step(size_t floats) { return (floats + 15) / 16 * 16; }
+static inline size_t ps_leaf_sums_floats(size_t leaves, size_t floats) {
+    return leaves > 1 ? leaves * ps_leaf_sum_step(floats) : 0;
+}
+static inline float *ps_leaf_sum(float *parts, float *dw, size_t leaves, size_t floats, size_t leaf) {
+    return leaves > 1 ? parts + leaf * ps_leaf_sum_step(floats) : dw;
+}
+/* Their sum along the tree, into dw. */
+static inline void ps_leaf_sums_add(float *parts, float *dw, size_t leaves, size_t floats, ps_threads *threads) {
+    if (leaves == 1) return;
+    ps_reduce_floats(parts, leaves, ps_leaf_sum_step(floats), floats, threads);
+    memcpy(dw, parts, floats * sizeof *dw);
 }
 
 #endif

@@ -240,13 +240,15 @@ static cut cut_wide(const ps_product *p) {
 /* So little depth that all time goes into writing c: long pieces of few rows. */
 static cut cut_shallow(const ps_product *p) {
     size_t rows = p->m / TASKS;
-    return (cut){p,
-                 ps_threads_chunks(p->m, rows < LEAST_ROWS ? LEAST_ROWS : rows),
-                 ps_threads_chunks(p->n, SHALLOW_COLUMNS),
-                 usual_depth(),
-                 ONE_BLOCK,
-                 false,
-                 false};
+    cut c = {.product = p, .columns = ps_threads_chunks(p->n, SHALLOW_COLUMNS), .depth = usual_depth()};
+    c.rows = ps_threads_chunks(p->m, rows < LEAST_ROWS ? LEAST_ROWS : rows), c.pass = ONE_BLOCK;
+    return c;
+}
+
+static cut cut_for(const ps_product *p) {
+    if (p->m <= WIDE_ROWS && b_has_vectors(p)) return cut_wide(p);
+    cut shallow = cut_shallow(p);
+    return p->k <= SHALLOW && shallow.rows * shallow.columns >= TASKS ? shallow : cut_of(p);
 }
 
 void ps_product_here(const ps_product *p) {
@@ -290,8 +292,7 @@ void ps_product_run(const ps_product *p, ps_threads *threads) {
         ps_threads_run(threads, c.columns, run_swapped, &c);
         return;
     }
-    cut c = p->m <= WIDE_ROWS && b_has_vectors(p) ? cut_wide(p) : p->k <= SHALLOW ? cut_shallow(p) : cut_of(p);
-    if (!c.along && c.rows * c.columns < TASKS) c = cut_of(p);
+    cut c = cut_for(p);
     c.stream = p->m * p->n >= LARGE_FLOATS && p->c_row % PS_PRODUCT_LINE == 0 && (uintptr_t)p->c % 64 == 0;
     ps_threads_run(threads, c.rows * c.columns, run_block, &c);
 }
