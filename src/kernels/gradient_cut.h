@@ -25,8 +25,8 @@ static inline ps_gradient_cut ps_cut_gradient(size_t samples, size_t items, size
     return (ps_gradient_cut){ps_leaves_of(samples, items, wanted < most ? wanted : most), depth_first};
 }
 
-/* Sums of a gradient of `floats`, one a leaf (or a shard), next to each other in `parts`; a single one is dw itself, and
- * needs no room. */
+/* Sums of a gradient of `floats`, one a leaf (or a shard), next to each other in `parts`; a single one is dw itself,
+ * and needs no room. */
 static inline size_t ps_leaf_sum_step(size_t floats) { return (floats + 15) / 16 * 16; }
 static inline size_t ps_leaf_sums_floats(size_t leaves, size_t floats) {
     return leaves > 1 ? leaves * ps_leaf_sum_step(floats) : 0;
